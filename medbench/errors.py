@@ -1,0 +1,38 @@
+"""The exception tree. The command line prints one of these as it is and exits with 1.
+
+MedbenchError
+├── DataError      rows cannot be found or read
+├── ModelError     a model, an adapter or a backend cannot be loaded
+├── ResultError    a result file cannot be read
+├── TaskError      a task name is unknown, or a task cannot run as asked
+└── MissingExtra   an optional dependency is not installed
+"""
+
+__all__ = ["DataError", "MedbenchError", "MissingExtra", "ModelError", "ResultError", "TaskError"]
+
+
+class MedbenchError(Exception):
+    """What is wrong, with the value, and the way out."""
+
+
+class DataError(MedbenchError):
+    """Rows cannot be found or read."""
+
+
+class ModelError(MedbenchError):
+    """A model, an adapter or a backend cannot be loaded."""
+
+
+class ResultError(MedbenchError):
+    """A result file cannot be read."""
+
+
+class TaskError(MedbenchError):
+    """A task name is unknown, or a task cannot run as asked."""
+
+
+class MissingExtra(MedbenchError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs one more install: pip install 'medbench[{extra}]'")
