@@ -23,7 +23,7 @@ class Question:
     language: str
     """ISO 639-1: en, zh, ja, fr, ru, es or ko."""
     text: str
-    """The question itself, stripped."""
+    """The question itself, as the source has it."""
     options: Mapping[str, str]
     """Letter to text, in order: {"A": "…", "B": "…"}."""
     gold: frozenset[str]

@@ -1,0 +1,171 @@
+"""Raw rows to `Question`, one small function per dataset, each with the quirks that real rows have.
+
+A parser raises `ValueError` or `KeyError` on a row that it cannot read; `check` then tells whether
+what it made is a question. Both become a `Malformed` entry, never a silent drop.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from medbench.question import Question
+
+__all__ = [
+    "Identity",
+    "Parser",
+    "Row",
+    "careqa",
+    "check",
+    "flashcards",
+    "kormedmcqa",
+    "lettered",
+    "medmcqa",
+    "pubmedqa",
+]
+
+Row = Mapping[str, Any]
+
+
+class Identity(NamedTuple):
+    """The first four fields of `Question`, for a row that has no id of its own."""
+
+    id: str
+    benchmark: str
+    subset: str
+    language: str
+
+
+Parser = Callable[[Row, Identity], Question]
+
+LETTERS = "ABCDEFGHIJ"
+
+
+def letters_in(value: str | Sequence[str]) -> frozenset[str]:
+    """Read a gold field: "B", "A,C" or ["A", "C"]."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return frozenset(part.strip().upper() for part in parts if part.strip())
+
+
+def letter_at(index: int) -> frozenset[str]:
+    """Turn a 0-based option index into a gold set."""
+    if not 0 <= index < len(LETTERS):
+        raise ValueError(f"answer index {index} is outside the options")
+    return frozenset(LETTERS[index])
+
+
+def text(value: object) -> str:
+    """Return a string as it is, blanks included (prompts must match others' byte for byte)."""
+    return "" if value is None else str(value)
+
+
+def by_letter(values: Sequence[object]) -> dict[str, str]:
+    """Letter the options in order."""
+    return {letter: text(value) for letter, value in zip(LETTERS, values, strict=False)}
+
+
+def lettered(row: Row, identity: Identity) -> Question:
+    """MMedBench and MedQA: options by letter; gold in `answer_idx`, or a letter in `answer`.
+
+    French and Japanese gold is a list even for one answer; `human_checked*` are integers; the
+    five-option MedQA copy pads its options with empty strings and keeps the letter in `answer`.
+    """
+    options = {letter: text(value) for letter, value in sorted(row["options"].items()) if value}
+    gold = row["answer_idx"] if row.get("answer_idx") is not None else row["answer"]
+    return Question(
+        *identity._replace(id=text(row.get("problem_id")) or identity.id),
+        text=text(row["question"]),
+        options=options,
+        gold=letters_in(gold),
+        rationale=text(row.get("rationale")),
+        rationale_checked=bool(row.get("human_check_passed", 0)),
+        tags={"subject": text(row.get("meta_info"))},
+    )
+
+
+def kormedmcqa(row: Row, identity: Identity) -> Question:
+    """KorMedMCQA: five columns A–E, a 1-based `answer`, `cot` in the few-shot rows."""
+    return Question(
+        *identity,
+        text=text(row["question"]),
+        options={letter: text(row[letter]) for letter in "ABCDE"},
+        gold=letter_at(int(row["answer"]) - 1),
+        few_shot_cot=text(row.get("cot")),
+        tags={
+            "year": text(row["year"]),
+            "exam": f"{row['year']}-{row['period']}",
+            "number": text(row["q_number"]),
+        },
+    )
+
+
+def medmcqa(row: Row, identity: Identity) -> Question:
+    """MedMCQA: columns opa–opd, a 0-based `cop` (−1 in the unlabelled test split)."""
+    return Question(
+        *identity._replace(id=text(row["id"])),
+        text=text(row["question"]),
+        options=by_letter([row["opa"], row["opb"], row["opc"], row["opd"]]),
+        gold=letter_at(int(row["cop"])),
+        rationale=text(row.get("exp")),
+        tags={"subject": text(row.get("subject_name")), "topic": text(row.get("topic_name"))},
+    )
+
+
+def careqa(row: Row, identity: Identity) -> Question:
+    """CareQA: columns op1–op4, a 1-based `cop`; one English row has no question."""
+    return Question(
+        *identity._replace(id=text(row["unique_id"])),
+        text=text(row["question"]),
+        options=by_letter([row["op1"], row["op2"], row["op3"], row["op4"]]),
+        gold=letter_at(int(row["cop"]) - 1),
+        tags={
+            "subject": text(row["category"]),
+            "year": text(row["year"]),
+            "number": text(row["exam_id"]),
+        },
+    )
+
+
+PUBMEDQA_OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
+
+
+def pubmedqa(row: Row, identity: Identity) -> Question:
+    """PubMedQA: yes, no or maybe (options A, B, C), with the abstract as the context."""
+    decisions = {decision: letter for letter, decision in PUBMEDQA_OPTIONS.items()}
+    decision = text(row["final_decision"])
+    if decision not in decisions:
+        raise ValueError(f"final_decision is {decision!r}, not yes, no or maybe")
+    return Question(
+        *identity._replace(id=text(row["pubid"])),
+        text=text(row["question"]),
+        context="\n".join(row["context"]["contexts"]),
+        options=PUBMEDQA_OPTIONS,
+        gold=frozenset(decisions[decision]),
+        rationale=text(row.get("long_answer")),
+    )
+
+
+def flashcards(row: Row, identity: Identity) -> Question:
+    """Medical flashcards: an open question (`input`) whose answer is the rationale."""
+    return Question(
+        *identity,
+        text=text(row["input"]),
+        options={},
+        gold=frozenset(),
+        rationale=text(row["output"]),
+    )
+
+
+def check(question: Question, *, has_options: bool) -> str:
+    """Return why this is no usable question, or the empty string."""
+    if not question.text.strip():
+        return "the question is empty"
+    if not has_options:
+        return "" if question.rationale.strip() else "the answer is empty"
+    if len(question.options) < 2:
+        return f"{len(question.options)} options, at least 2 are needed"
+    if empty := [letter for letter, option in question.options.items() if not option.strip()]:
+        return f"option {', '.join(empty)} is empty"
+    if not question.gold:
+        return "no gold answer"
+    if outside := sorted(question.gold - set(question.options)):
+        return f"gold {', '.join(outside)} is outside the options {', '.join(question.options)}"
+    return ""
