@@ -1,15 +1,17 @@
-"""Where the content folders lie: beside the package in a checkout, inside it in a wheel."""
+"""Where the content folders lie, and how a file is written: whole or not at all."""
 
+import os
+import tempfile
 from pathlib import Path
 
-__all__ = ["CONTENT_FOLDERS", "folder", "sample"]
+__all__ = ["CONTENT_FOLDERS", "folder", "sample", "write"]
 
 CONTENT_FOLDERS = ("tasks", "adapters", "train", "leaderboard")
 PACKAGE = Path(__file__).resolve().parent
 
 
 def folder(name: str) -> Path:
-    """Return a content folder, one of `CONTENT_FOLDERS`."""
+    """Return one of `CONTENT_FOLDERS`: beside the package in a checkout, inside it in a wheel."""
     assert name in CONTENT_FOLDERS, f"no content folder is called {name!r}"
     checkout = PACKAGE.parent / name
     in_checkout = (PACKAGE.parent / "pyproject.toml").is_file()
@@ -19,3 +21,17 @@ def folder(name: str) -> Path:
 def sample() -> Path:
     """Return the packaged bundle of questions that this project wrote."""
     return PACKAGE / "data" / "sample"
+
+
+def write(target: Path, content: bytes) -> None:
+    """Write a file through a temporary one beside it, creating its folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".partial-")
+    partial = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        partial.chmod(0o644)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -28,6 +28,8 @@ class Question:
     """Letter to text, in order: {"A": "…", "B": "…"}."""
     gold: frozenset[str]
     """The correct letters: one, or several (French, Japanese)."""
+    several: bool = False
+    """The exam says that more than one option may be right."""
     context: str = ""
     """What must be read first (PubMedQA's abstract)."""
     rationale: str = ""
@@ -56,6 +58,7 @@ class Question:
             "letters": list(self.options),
             "options": list(self.options.values()),
             "gold": self.gold_letters,
+            "several": self.several,
             "rationale": self.rationale,
             "rationale_checked": self.rationale_checked,
             "few_shot_cot": self.few_shot_cot,
@@ -74,6 +77,7 @@ class Question:
             context=doc["context"],
             options=dict(zip(doc["letters"], doc["options"], strict=True)),
             gold=frozenset(doc["gold"]),
+            several=doc["several"],
             rationale=doc["rationale"],
             rationale_checked=doc["rationale_checked"],
             few_shot_cot=doc["few_shot_cot"],

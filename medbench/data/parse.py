@@ -37,6 +37,7 @@ class Identity(NamedTuple):
 Parser = Callable[[Row, Identity], Question]
 
 LETTERS = "ABCDEFGHIJ"
+SEVERAL_ANSWERS = {"fr", "ja"}  # FrenchMedMCQA and IgakuQA ask for all that is right
 
 
 def letters_in(value: str | Sequence[str]) -> frozenset[str]:
@@ -75,6 +76,7 @@ def lettered(row: Row, identity: Identity) -> Question:
         text=text(row["question"]),
         options=options,
         gold=letters_in(gold),
+        several=identity.language in SEVERAL_ANSWERS,
         rationale=text(row.get("rationale")),
         rationale_checked=bool(row.get("human_check_passed", 0)),
         tags={"subject": text(row.get("meta_info"))},

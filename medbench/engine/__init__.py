@@ -1,0 +1,1 @@
+"""What runs models: the tasks that lm-eval loads, the model classes, the evaluation."""

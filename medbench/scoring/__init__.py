@@ -1,0 +1,1 @@
+"""Pure functions: prompts and protocols, answer extraction, rationale metrics, statistics."""

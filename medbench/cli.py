@@ -1,0 +1,163 @@
+"""`medbench eval | board | ls | data | path`: one function a command, heavy imports inside it."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from medbench import __version__
+from medbench.errors import MedbenchError
+from medbench.paths import CONTENT_FOLDERS
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; a `MedbenchError` becomes one message and exit code 1."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    try:
+        options.command(options)
+    except MedbenchError as error:
+        print(f"medbench: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    top = argparse.ArgumentParser(
+        prog="medbench",
+        description="Medical question answering: score models, and compare them honestly.",
+    )
+    top.add_argument("--version", action="version", version=f"medbench {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_eval(commands.add_parser("eval", help="score a model on medical tasks"))
+    add_board(commands.add_parser("board", help="make tables and a figure out of results"))
+    add_ls(commands.add_parser("ls", help="list the tasks"))
+    add_data(commands.add_parser("data", help="show or pull the questions"))
+    add_path(commands.add_parser("path", help="print where a content folder lies"))
+    return top
+
+
+def add_eval(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench eval`."""
+    command.set_defaults(command=run_eval)
+    add = command.add_argument
+    add("model", metavar="MODEL", help="local folder, Hub id, or name on the server (openai)")
+    add("--tasks", required=True, help="task names, groups, wildcards; commas between them")
+    add("--backend", choices=("hf", "vllm", "openai"), default="hf", help="default: hf")
+    add("--adapter", metavar="PATH_OR_REPO", help="PEFT adapter on top of MODEL")
+    add("--quantization", choices=("nf4", "fp4", "int8"), help="quantise at load (hf)")
+    add("--limit", type=int, metavar="N", help="only the first N questions of each task")
+    add("--num-fewshot", type=int, metavar="K", help="examples before each question")
+    add("--chat-template", choices=("auto", "on", "off"), default="auto", help="default: auto")
+    add("--gen-kwargs", metavar="A=1,B=2", help="override generation settings")
+    add("--batch-size", default="8", metavar="N", help="requests at once, or auto; default: 8")
+    add("--device", help="cpu, cuda, cuda:1, mps; default: what there is")
+    add("--dtype", default="auto", help="float32, bfloat16, float16; default: as saved")
+    add("--base-url", metavar="URL", help="server of --backend openai, up to /v1")
+    add("--tokenizer", metavar="PATH_OR_REPO", help="tokenizer of --backend openai")
+    add("--trust-remote-code", action="store_true", help="run code that comes with the model")
+    add("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    add("--dry-run", action="store_true", help="show prompts and token counts, then stop")
+
+
+def run_eval(options: argparse.Namespace) -> None:
+    """Score a model, or show what would be scored."""
+    from medbench.engine.run import Run
+
+    settings = {
+        name: value
+        for name, value in vars(options).items()
+        if name not in ("command", "dry_run", "tasks")
+    }
+    run = Run(tasks=tuple(name.strip() for name in options.tasks.split(",")), **settings)
+    if options.dry_run:
+        from medbench.engine.evaluate import dry_run
+        from medbench.engine.preview import show
+
+        show(*dry_run(run))
+        return
+    from medbench.engine.evaluate import evaluate
+    from medbench.report.board import board
+
+    path = evaluate(run)
+    board([path], None, ())
+    print(f"results: {path}")
+
+
+def add_board(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench board`."""
+    command.set_defaults(command=run_board)
+    command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="files, folders")
+    command.add_argument("--output", type=Path, metavar="DIR", help="write tables and figure there")
+
+
+def run_board(options: argparse.Namespace) -> None:
+    """Print the table; with --output also write Markdown, CSV, LaTeX, HTML, SVG and PNG."""
+    from medbench.report.board import board
+
+    board(options.results, options.output)
+
+
+def add_ls(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench ls`."""
+    command.set_defaults(command=run_ls)
+    command.add_argument("what", choices=("tasks",), nargs="?", default="tasks")
+
+
+def run_ls(_: argparse.Namespace) -> None:
+    """Print the table of tasks."""
+    from medbench.engine.task_table import task_table
+
+    print(task_table())
+
+
+def add_data(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench data ls|pull`."""
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    ls = actions.add_parser("ls", help="what MEDBENCH_DATA holds, against the known sizes")
+    ls.set_defaults(command=run_data_ls)
+    pull = actions.add_parser("pull", help="write an offline bundle from the Hub")
+    pull.set_defaults(command=run_data_pull)
+    pull.add_argument("folder", type=Path, metavar="DIR")
+    pull.add_argument(
+        "--benchmarks", metavar="A,B", help="only these: mmedbench, kormedmcqa, usmle, …"
+    )
+
+
+def run_data_ls(_: argparse.Namespace) -> None:
+    """Print a table of datasets and row counts."""
+    from medbench.data.bundle import listing
+
+    print(listing())
+
+
+def run_data_pull(options: argparse.Namespace) -> None:
+    """Write a bundle."""
+    from medbench.data.bundle import pull
+
+    wanted = options.benchmarks.split(",") if options.benchmarks else None
+    pull(options.folder, wanted)
+
+
+def add_path(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench path`."""
+    command.set_defaults(command=run_path)
+    command.add_argument("name", choices=(*CONTENT_FOLDERS, "smollm2"))
+
+
+def run_path(options: argparse.Namespace) -> None:
+    """Print a folder; `smollm2` converts the packaged model on first use."""
+    if options.name == "smollm2":
+        from medbench.engine.smollm2 import smollm2
+
+        print(smollm2())
+        return
+    from medbench.paths import folder
+
+    print(folder(options.name))

@@ -1,0 +1,93 @@
+"""What an adapter's `adapter_config.json` says, and which backends can run it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from medbench.errors import ModelError
+
+__all__ = ["Adapter", "find_adapter", "read_adapter"]
+
+CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A PEFT adapter's own description."""
+
+    path: Path
+    """The folder that holds `adapter_config.json` and the weights."""
+    kind: str
+    """PEFT's type: LORA, PREFIX_TUNING, …"""
+    rank: int
+    """The largest LoRA rank in the adapter; 0 for other kinds."""
+    target_modules: tuple[str, ...]
+    """Module names, sorted; empty where the configuration has a pattern instead."""
+    is_dora: bool
+    """Weight-decomposed LoRA (arXiv 2402.09353)."""
+    base: str
+    """The base model that the adapter names."""
+
+    def check_vllm(self) -> None:
+        """Raise `ModelError` where vLLM cannot run this adapter."""
+        if self.kind != "LORA":
+            raise ModelError(f"{self.path}: vLLM runs LoRA adapters, not {self.kind}; use hf")
+        if self.is_dora:
+            raise ModelError(
+                f"{self.path} is a DoRA adapter, which vLLM cannot run; "
+                "merge it into its base first, or use --backend hf"
+            )
+
+
+def read_adapter(path: Path) -> Adapter:
+    """Read and check an adapter folder.
+
+    Raises:
+        ModelError: no such folder, no configuration in it, not JSON, or no safetensors beside it.
+    """
+    config = path / CONFIG
+    if not config.is_file():
+        what = f"holds no {CONFIG}" if path.is_dir() else "is not a folder"
+        raise ModelError(f"adapter {path} {what}; a PEFT adapter folder or a Hub id is needed")
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{config} is not JSON: {error}") from error
+    if not (path / "adapter_model.safetensors").is_file():
+        raise ModelError(
+            f"adapter {path} has no adapter_model.safetensors (pickled weights are not loaded)"
+        )
+    targets = content.get("target_modules") or ()
+    rank = max([content.get("r") or 0, *(content.get("rank_pattern") or {}).values()])
+    return Adapter(
+        path=path,
+        kind=content.get("peft_type", "unknown"),
+        rank=rank,
+        target_modules=() if isinstance(targets, str) else tuple(sorted(targets)),
+        is_dora=bool(content.get("use_dora")),
+        base=content.get("base_model_name_or_path") or "",
+    )
+
+
+def find_adapter(name: str) -> Adapter:
+    """Return a local adapter, or download one from the Hub.
+
+    Raises:
+        ModelError: neither a folder nor something that the Hub gives.
+    """
+    path = Path(name).expanduser()
+    if path.exists() or name.startswith((".", "/", "~")):
+        return read_adapter(path)
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        folder = huggingface_hub.snapshot_download(
+            name, allow_patterns=["adapter_*.json", "*.safetensors"]
+        )
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"adapter {name} is no local folder and did not come from the Hub: {reason}"
+        ) from error
+    return read_adapter(Path(folder))

@@ -1,0 +1,100 @@
+"""What each backend's model class is and which arguments it takes."""
+
+from typing import Any
+
+from medbench.engine.adapter import find_adapter
+from medbench.engine.run import Backend, Run
+from medbench.errors import MissingExtra, ModelError
+
+__all__ = ["model_arguments", "register"]
+
+
+def model_arguments(run: Run) -> dict[str, Any]:
+    """Return the model class's arguments.
+
+    Raises:
+        ModelError: the adapter cannot be found or read.
+    """
+    if run.backend == "openai":
+        return openai_arguments(run)
+    arguments: dict[str, Any] = {
+        "pretrained": run.model,
+        "dtype": run.dtype,
+        "trust_remote_code": run.trust_remote_code,
+    }
+    if run.backend == "vllm":
+        # the engine schedules by itself; with eager execution it starts in seconds on a CPU
+        arguments["enforce_eager"] = run.device == "cpu" or not has_accelerator()
+    if run.adapter:
+        adapter = find_adapter(run.adapter)
+        key = "peft" if run.backend == "hf" else "lora_local_path"
+        arguments[key] = str(adapter.path)
+    if run.quantization:
+        arguments["quantization"] = run.quantization
+    return arguments
+
+
+def has_accelerator() -> bool:
+    """Tell whether torch sees a GPU or the like."""
+    import torch
+
+    return torch.accelerator.is_available()
+
+
+def openai_arguments(run: Run) -> dict[str, Any]:
+    """Ask the server what it serves, and take its context length.
+
+    Raises:
+        ModelError: it does not answer, or does not serve the model.
+    """
+    import requests
+
+    assert run.base_url is not None, "checked before"
+    url = run.base_url.rstrip("/")
+    try:
+        response = requests.get(f"{url}/models", timeout=10)
+        response.raise_for_status()
+        served = {one["id"]: one for one in response.json()["data"]}
+    except (requests.RequestException, KeyError, ValueError) as error:
+        raise ModelError(f"{url} does not answer as an OpenAI server: {error}") from error
+    if run.model not in served:
+        raise ModelError(f"{url} does not serve {run.model!r}; it serves {', '.join(served)}")
+    return {
+        "model": run.model,
+        "base_url": f"{url}/completions",
+        "tokenizer": run.tokenizer,
+        "max_length": served[run.model].get("max_model_len") or 2048,
+        "num_concurrent": 8,
+    }
+
+
+def model_class(backend: Backend) -> type[Any]:
+    """Import the backend's model class.
+
+    Raises:
+        MissingExtra: the backend is not installed.
+    """
+    try:
+        if backend == "vllm":
+            from medbench.engine.vllm import MedbenchVLLM
+
+            return MedbenchVLLM
+        if backend == "openai":
+            from medbench.engine.openai import MedbenchOpenAI
+
+            return MedbenchOpenAI
+        from medbench.engine.hf import MedbenchHF
+    except ModuleNotFoundError as error:
+        raise MissingExtra(backend, f"--backend {backend} ({error.name} is missing)") from error
+    return MedbenchHF
+
+
+def register(backend: Backend) -> str:
+    """Make a backend's model class known to lm-eval, once, and return its name there."""
+    import lm_eval.models  # noqa: F401  (fills the registry; ours comes after)
+    from lm_eval.api.registry import model_registry
+
+    name = f"medbench-{backend}"
+    if name not in model_registry:
+        model_registry.register(name, target=model_class(backend))
+    return name

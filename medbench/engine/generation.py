@@ -1,0 +1,131 @@
+"""Generated texts that remember why they ended, and the loop that the local backends share."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lm_eval.api.instance import Instance
+from lm_eval.models.utils import (
+    handle_stop_sequences,
+    normalize_gen_kwargs,
+    postprocess_generated_text,
+)
+from tqdm import tqdm
+
+__all__ = ["FinishReason", "GeneratesBatches", "Generation", "Settings", "finish_reason"]
+
+FinishReason = Literal["stop", "length"]
+
+
+class Generation(str):
+    """A generated text with the reason why it ended.
+
+    lm-eval hands plain strings from models to filters; this one passes through unchanged, so that
+    a cut-off answer can be told from one that says nothing.
+    """
+
+    finish_reason: FinishReason | None
+
+    def __new__(cls, text: str, finish_reason: FinishReason | None = None) -> "Generation":
+        """Attach the reason to the text."""
+        self = super().__new__(cls, text)
+        self.finish_reason = finish_reason
+        return self
+
+    def __reduce__(self) -> tuple[type["Generation"], tuple[str, FinishReason | None]]:
+        """Survive pickling (lm-eval's response cache)."""
+        return Generation, (str(self), self.finish_reason)
+
+
+def finish_reason(output: str) -> FinishReason | None:
+    """Return why an output ended; None where the backend does not tell (lm-eval's own classes)."""
+    return output.finish_reason if isinstance(output, Generation) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How one request is to be generated."""
+
+    until: tuple[str, ...]
+    """Stop strings, the end-of-text token among them."""
+    max_new_tokens: int
+    options: tuple[tuple[str, Any], ...]
+    """What is left of the task's generation_kwargs: do_sample, temperature, repetition_penalty…"""
+
+
+class GeneratesBatches:
+    """A mix-in for lm-eval model classes: `generate_until` in terms of `generate_batch`.
+
+    Requests are grouped by their settings and sorted by length, longest first. A prompt that does
+    not leave room for its answer is cut from the left, as lm-eval does.
+    """
+
+    tokenizer: Any
+    max_length: int
+    max_gen_toks: int
+    think_end_token: str | int | None
+    batch_size: int | str
+    rank: int
+    cache_hook: Any
+    tok_encode: Callable[..., list[int]]
+
+    @abstractmethod
+    def generate_batch(
+        self, prompts: Sequence[list[int]], settings: Settings
+    ) -> list[tuple[str, FinishReason]]:
+        """Continue tokenised prompts; the text may still hold a stop string."""
+
+    def generate_until(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[Generation]:
+        """Generate for every request, in the order of the requests."""
+        answers: dict[int, Generation] = {}
+        progress = tqdm(
+            total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Generating"
+        )
+        for settings, indices, prompts in self.batches(requests):
+            outputs = self.generate_batch(prompts, settings)
+            for index, (text, reason) in zip(indices, outputs, strict=True):
+                answers[index] = Generation(self.finished(text, settings), reason)
+                self.cache_hook.add_partial("generate_until", requests[index].args, answers[index])
+                progress.update(1)
+        progress.close()
+        return [answers[index] for index in range(len(requests))]
+
+    def batches(
+        self, requests: list[Instance]
+    ) -> Iterator[tuple[Settings, list[int], list[list[int]]]]:
+        """Yield (settings, request indices, prompts), alike settings and lengths together."""
+        groups: dict[Settings, list[tuple[int, list[int]]]] = {}
+        for index, request in enumerate(requests):
+            context, arguments = request.args
+            settings = self.settings(arguments)
+            room = self.max_length - settings.max_new_tokens
+            if room <= 0:
+                raise ValueError(
+                    f"max_gen_toks={settings.max_new_tokens} leaves no room for a prompt in the "
+                    f"model's {self.max_length} tokens"
+                )
+            limit = min(room, request.doc.get("prompt_tokens") or room)
+            groups.setdefault(settings, []).append((index, self.tok_encode(context)[-limit:]))
+        size = 64 if self.batch_size == "auto" else int(self.batch_size)
+        for settings, members in groups.items():
+            members.sort(key=lambda member: -len(member[1]))
+            for start in range(0, len(members), size):
+                indices, prompts = zip(*members[start : start + size], strict=True)
+                yield settings, list(indices), list(prompts)
+
+    def settings(self, arguments: dict[str, Any]) -> Settings:
+        """Read a task's generation_kwargs."""
+        given = dict(normalize_gen_kwargs(copy.deepcopy(arguments), self.max_gen_toks))
+        end = self.tokenizer.eos_token
+        until = handle_stop_sequences(given.pop("until", None), eos=end)
+        max_new_tokens = int(given.pop("max_gen_toks"))
+        return Settings(tuple(until), max_new_tokens, tuple(sorted(given.items())))
+
+    def finished(self, text: str, settings: Settings) -> str:
+        """Cut a text at its first stop string, thinking removed."""
+        mark = self.think_end_token if isinstance(self.think_end_token, str) else None
+        return str(postprocess_generated_text(text, list(settings.until), mark))

@@ -1,0 +1,96 @@
+"""The originals' own rules for reading an answer, beside ours, so that published numbers compare.
+
+Each takes the raw output and the question, and returns the letters that the original would have
+graded; an empty set is what the original could not read. They are reproduced with their faults,
+which their docstrings name: use them to compare, never to conclude.
+"""
+
+import re
+from collections.abc import Callable
+
+from medbench.question import Question
+
+__all__ = ["Rule", "flowertune", "kormedmcqa", "mmedbench", "sllm"]
+
+Rule = Callable[[str, Question], frozenset[str]]
+
+
+def mmedbench(output: str, question: Question) -> frozenset[str]:
+    """MMedBench (MMedLM, metrics/accuracy.py): strip the frame, compare what is left.
+
+    With one gold letter the rest must be that letter; with several, the comma-separated sets must
+    be equal. The original only strips "</s>" as an end mark; so do we.
+    """
+    answer = output.rsplit("###Answer: OPTION ", 1)[-1]
+    answer = answer.replace("</s>", "").replace("IS CORRECT.", "").replace("IS CORRECT", "").strip()
+    letters = frozenset(answer.split(","))
+    return letters if letters <= set(question.options) else frozenset()
+
+
+KORMEDMCQA_STOPS = re.compile(r"Q:|</s>|<\|im_end\|>|\.|\n\n")
+KORMEDMCQA_CASCADE = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"정답[:\s]*([ABCDE])",
+        r"정답은\s*([ABCDE])\s*입니다",
+        r"\b([ABCDE])\.",
+        r"\b([ABCDE])\b",
+    )
+]
+
+
+def kormedmcqa(output: str, question: Question) -> frozenset[str]:
+    """KorMedMCQA (arXiv 2403.01469, appendix B): the first pattern that matches, its last match.
+
+    Faults: a full-width colon and brackets are not read by the first two, no letter is seen next to
+    Hangul, and an English article can be taken for option A.
+    """
+    for pattern in KORMEDMCQA_CASCADE:
+        if found := pattern.findall(output):
+            return frozenset(found[-1].upper()) & set(question.options)
+    return frozenset()
+
+
+def kormedmcqa_direct(output: str, question: Question) -> frozenset[str]:
+    """lm-eval's `kormedmcqa` 3.0: the same cascade before the first stop string, "." included."""
+    return kormedmcqa(KORMEDMCQA_STOPS.split(output, maxsplit=1)[0], question)
+
+
+DOUBLED = {"yesyes": "yes", "nono": "no", "yesno": "yes", "noyes": "no"}
+
+
+def flowertune(output: str, question: Question) -> frozenset[str]:
+    """FlowerTune (adap/flower, benchmarks/flowertune-llm/evaluation/medical).
+
+    For letters the first character counts, whatever follows ("answer: b" is A); "maybe" counts
+    only as the whole raw output. The original generates as many tokens as the first gold answer of
+    the batch has: here, the first word stands for that.
+    """
+    text = output.lower().strip()
+    if "\n##" in text:
+        text = text.split("\n##")[1].split("\n")[0].strip()
+    words = re.sub(r"[^a-z0-9]", " ", text.encode("ascii", "ignore").decode()).split()
+    if not words:
+        return frozenset()
+    decisions = {option: letter for letter, option in question.options.items()}
+    if "maybe" in decisions:
+        word = DOUBLED.get(words[0], words[0])
+        accepted = word in {"yes", "no"} or output == "maybe"
+        return frozenset(decisions[word]) if accepted else frozenset()
+    return frozenset(words[0][0].upper()) & set(question.options)
+
+
+def sllm(output: str, question: Question) -> frozenset[str]:
+    """Jung-YongHan/sLLM (AnswerProcessor): the text after 정답/Answer on its line.
+
+    Letters are tried in the order A to E, so that A wins wherever it stands; then digits.
+    """
+    for line in output.splitlines():
+        mark = re.search(r"정답|Answer", line)
+        if not mark:
+            continue
+        rest = line[mark.end() :]
+        for number, letter in enumerate(question.options, start=1):
+            if re.search(rf"[{letter}{letter.lower()}](\W|$)|{number}", rest):
+                return frozenset(letter)
+    return frozenset()

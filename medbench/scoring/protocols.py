@@ -1,0 +1,139 @@
+"""Protocols: how a question becomes a prompt, and how the output becomes an answer set.
+
+The protocol's name travels with every score, because "PubMedQA" alone names five different tests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from medbench.errors import TaskError
+from medbench.question import Question
+from medbench.scoring import originals, prompts
+
+__all__ = ["PROTOCOLS", "Protocol", "protocol"]
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """One way to ask a benchmark's questions."""
+
+    prompt: Callable[[Question], str]
+    """What the model reads; no trailing blank unless the original has one."""
+    answer: Callable[[Question], str]
+    """What a perfect model says: the few-shot answer, and the training target."""
+    choices: Callable[[Question], list[str]] | None = None
+    """Continuations whose log-likelihoods are compared; None: the answer is generated."""
+    rule: originals.Rule | None = None
+    """The original's way to read a generated answer, scored beside ours."""
+    prompt_tokens: int | None = None
+    """Prompts longer than this are cut, from the left; None: only the model's own limit holds."""
+
+    def gold_choice(self, question: Question) -> int:
+        """Return the index of the right continuation."""
+        assert self.choices is not None, "this protocol generates its answers"
+        return self.choices(question).index(self.answer(question))
+
+
+def letters(question: Question) -> list[str]:
+    """Return the option letters."""
+    return list(question.options)
+
+
+def words(question: Question) -> list[str]:
+    """Return the option texts: yes, no, maybe."""
+    return list(question.options.values())
+
+
+def gold_letter(question: Question) -> str:
+    """Return the right letter of a question that has one, the first of several."""
+    return question.gold_letters[0]
+
+
+def gold_word(question: Question) -> str:
+    """Return the right option's text."""
+    return question.options[gold_letter(question)]
+
+
+def native_choices(question: Question) -> list[str]:
+    """Return letters, or all option sets where several options may be right."""
+    return prompts.option_sets(question) if question.several else letters(question)
+
+
+def native_answer(question: Question) -> str:
+    """Return the right letter, or the right set as `option_sets` writes it."""
+    return prompts.set_text(question.gold_letters) if question.several else gold_letter(question)
+
+
+def sentence(question: Question) -> str:
+    """Return the closing line of a chain of thought."""
+    if question.context:
+        return f"The answer is {gold_word(question)}"
+    start = {"en": "The answer is", "es": "La respuesta es"}[question.language]
+    return f"{start} ({gold_letter(question)})"
+
+
+def sllm_answer(question: Question) -> str:
+    """Return the target of the Korean fine-tuning experiments, the chain of thought if any."""
+    if question.few_shot_cot:
+        return f"### 정답: {question.few_shot_cot}"
+    letter = gold_letter(question)
+    return f"### 정답: {letter}: {question.options[letter]}\n### 설명: {question.rationale}"
+
+
+def few_shot_cot(question: Question) -> str:
+    """Return the written-out chain of thought; the letter alone where a row has none."""
+    return question.few_shot_cot or gold_letter(question)
+
+
+STEP_BY_STEP = Protocol(prompts.step_by_step, sentence)
+FLOWERTUNE = Protocol(prompts.flowertune, gold_letter, rule=originals.flowertune)
+
+PROTOCOLS: dict[str, dict[str, Protocol]] = {
+    "mmedbench": {
+        "letters": Protocol(prompts.native, native_answer, native_choices),
+        "paper": Protocol(prompts.alpaca_direct, prompts.direct_answer, rule=originals.mmedbench),
+        "rationale": Protocol(
+            prompts.alpaca_rationale, prompts.rationale_answer, rule=originals.mmedbench
+        ),
+    },
+    "kormedmcqa": {
+        "letters": Protocol(prompts.korean, gold_letter, letters),
+        "direct": Protocol(prompts.korean, gold_letter, rule=originals.kormedmcqa_direct),
+        "cot": Protocol(prompts.korean, few_shot_cot, rule=originals.kormedmcqa),
+        "sllm": Protocol(prompts.sllm, sllm_answer, rule=originals.sllm, prompt_tokens=3500),
+    },
+    "usmle": {
+        "letters": Protocol(prompts.harness_medqa, gold_letter, letters),
+        "cot": STEP_BY_STEP,
+        "flowertune": FLOWERTUNE,
+    },
+    "medmcqa": {
+        "letters": Protocol(prompts.harness_choices, gold_letter, letters),
+        "cot": STEP_BY_STEP,
+        "flowertune": FLOWERTUNE,
+    },
+    "careqa": {
+        "letters": Protocol(prompts.harness_choices, gold_letter, letters),
+        "cot": STEP_BY_STEP,
+        "flowertune": FLOWERTUNE,
+    },
+    "pubmedqa": {
+        "letters": Protocol(prompts.harness_pubmedqa, gold_word, words),
+        "cot": STEP_BY_STEP,
+        "flowertune": Protocol(prompts.flowertune, gold_word, rule=originals.flowertune),
+    },
+}
+
+
+def protocol(benchmark: str, name: str) -> Protocol:
+    """Look a protocol up.
+
+    Raises:
+        TaskError: the benchmark has none of that name; the message lists what it has.
+    """
+    known = PROTOCOLS.get(benchmark, {})
+    if name not in known:
+        raise TaskError(
+            f"{benchmark} has no protocol {name!r}; it has {', '.join(known) or 'none'}"
+        )
+    return known[name]
