@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         description="Medical question answering: score models, and compare them honestly.",
     )
     top.add_argument("--version", action="version", version=f"medbench {__version__}")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command_name")
     add_eval(commands.add_parser("eval", help="score a model on medical tasks"))
     add_board(commands.add_parser("board", help="make tables and a figure out of results"))
     add_ls(commands.add_parser("ls", help="list the tasks"))
@@ -73,7 +73,7 @@ def run_eval(options: argparse.Namespace) -> None:
     settings = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("command", "dry_run", "tasks")
+        if name not in ("command", "command_name", "dry_run", "tasks")
     }
     run = Run(tasks=tuple(name.strip() for name in options.tasks.split(",")), **settings)
     if options.dry_run:

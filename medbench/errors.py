@@ -2,13 +2,22 @@
 
 MedbenchError
 ├── DataError      rows cannot be found or read
+│   └── CorruptData  rows are there, but no program can read them
 ├── ModelError     a model, an adapter or a backend cannot be loaded
 ├── ResultError    a result file cannot be read
 ├── TaskError      a task name is unknown, or a task cannot run as asked
 └── MissingExtra   an optional dependency is not installed
 """
 
-__all__ = ["DataError", "MedbenchError", "MissingExtra", "ModelError", "ResultError", "TaskError"]
+__all__ = [
+    "CorruptData",
+    "DataError",
+    "MedbenchError",
+    "MissingExtra",
+    "ModelError",
+    "ResultError",
+    "TaskError",
+]
 
 
 class MedbenchError(Exception):
@@ -17,6 +26,10 @@ class MedbenchError(Exception):
 
 class DataError(MedbenchError):
     """Rows cannot be found or read."""
+
+
+class CorruptData(DataError):
+    """Rows are there, but no program can read them."""
 
 
 class ModelError(MedbenchError):

@@ -187,7 +187,7 @@ def _scores(document: Mapping[str, Any], path: Path, notes: list[str]) -> Iterat
             if not comma or metric.endswith("_stderr") or number is None:
                 continue
             if not math.isfinite(number):
-                notes.append(f"{path.name}: {task}: {key} is {number}, left out")
+                notes.append(one_line(f"{path.name}: {task}: {key} is {number}, left out"))
                 continue
             n = _number(_section(row, "sample_count").get(key))
             stderr = _number(row.get(f"{metric}_stderr,{filter_}"))

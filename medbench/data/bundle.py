@@ -10,7 +10,7 @@ from medbench import paths
 from medbench.data.datasets import DATASETS, Dataset
 from medbench.data.load import read
 from medbench.data.sources import Bundle, Hub, Source, source_from_environment
-from medbench.errors import DataError
+from medbench.errors import CorruptData, DataError
 
 __all__ = ["listing", "pull"]
 
@@ -30,8 +30,10 @@ def listing() -> str:
                 found, malformed = str(rows.size), str(len(rows.malformed) or "")
                 if rows.size != dataset.sizes[split] and source.name != "sample":
                     note = "differs"
-            except DataError as error:
-                note = "corrupt" if "corrupt" in str(error) else "missing"
+            except CorruptData:
+                note = "corrupt"
+            except DataError:
+                note = "missing"
             licence = "apache-2.0" if source.name == "sample" else dataset.licence
             lines.append(
                 [dataset.name, split, found, dataset.sizes[split], malformed, note, licence]
@@ -62,6 +64,8 @@ def pull(folder: Path, benchmarks: Sequence[str] | None = None) -> None:
             pull_dataset(Hub(), Bundle(folder), dataset)
         except DataError as error:
             faults.append(str(error))
+        except OSError as error:
+            raise DataError(f"{folder} cannot be written: {error}") from error
     if faults:
         raise DataError("\n".join(dict.fromkeys(faults)))
 

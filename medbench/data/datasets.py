@@ -101,11 +101,8 @@ def kormedmcqa() -> list[Dataset]:
     ]
 
 
-def english_and_spanish() -> list[Dataset]:
-    """MedQA (arXiv 2009.13081), PubMedQA (1909.06146), MedMCQA (2203.14371), CareQA (2502.06666).
-
-    And the flashcards of MedAlpaca (2304.08247), which only train.
-    """
+def usmle() -> list[Dataset]:
+    """MedQA, arXiv 2009.13081: the US exam with four options, and with five."""
     return [
         Dataset(
             "usmle",
@@ -128,6 +125,12 @@ def english_and_spanish() -> list[Dataset]:
             {"train": 10_176, "dev": 1_272, "test": 1_273},
             "mit",
         ),
+    ]
+
+
+def research_and_entrance() -> list[Dataset]:
+    """PubMedQA, arXiv 1909.06146, and MedMCQA, arXiv 2203.14371."""
+    return [
         Dataset(
             "pubmedqa",
             "labeled",
@@ -149,39 +152,54 @@ def english_and_spanish() -> list[Dataset]:
             # the test split has no public answers: everybody scores the validation split
             {"train": "train", "test": "validation"},
             {"train": 182_822, "test": 4_183},
-            "mit",
-        ),
-        *(
-            Dataset(
-                "careqa",
-                language,
-                language,
-                "HPAI-BSC/CareQA",
-                parse.careqa,
-                {"test": "test"},
-                {"test": 5_621},
-                "apache-2.0",
-                config=f"CareQA_{language}",
-            )
-            for language in ("en", "es")
-        ),
-        Dataset(
-            "flashcards",
-            "anki",
-            "en",
-            "medalpaca/medical_meadow_medical_flashcards",
-            parse.flashcards,
-            {"train": "train"},
-            {"train": 33_955},
-            "cc",
-            has_options=False,
+            "apache-2.0",
         ),
     ]
 
 
+def careqa() -> list[Dataset]:
+    """CareQA, arXiv 2502.06666: one Spanish exam, and its translation into English."""
+    return [
+        Dataset(
+            "careqa",
+            language,
+            language,
+            "HPAI-BSC/CareQA",
+            parse.careqa,
+            {"test": "test"},
+            {"test": 5_621},
+            "apache-2.0",
+            config=f"CareQA_{language}",
+        )
+        for language in ("en", "es")
+    ]
+
+
+def flashcards() -> Dataset:
+    """The flashcards of MedAlpaca, arXiv 2304.08247, which only train."""
+    return Dataset(
+        "flashcards",
+        "anki",
+        "en",
+        "medalpaca/medical_meadow_medical_flashcards",
+        parse.flashcards,
+        {"train": "train"},
+        {"train": 33_955},
+        "cc",
+        has_options=False,
+    )
+
+
 DATASETS = {
     (one.benchmark, one.subset): one
-    for one in [*mmedbench(), *kormedmcqa(), *english_and_spanish()]
+    for one in [
+        *mmedbench(),
+        *kormedmcqa(),
+        *usmle(),
+        *research_and_entrance(),
+        *careqa(),
+        flashcards(),
+    ]
 }
 
 

@@ -103,7 +103,7 @@ def read(source: Source, wanted: Dataset, split: str) -> Rows:
             reason = check(question, has_options=wanted.has_options)
         except KeyError as error:
             reason = f"field {error} is missing"
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValueError as error:
             reason = str(error)
         if reason:
             malformed.append(Malformed(wanted.name, split, number, reason))

@@ -10,6 +10,7 @@ is either that very zip, `<repo>/MMedBench.zip`, or its files, `<repo>/Test/Fren
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Protocol
 from medbench import paths
 from medbench.data.datasets import Dataset
 from medbench.data.parse import Row
-from medbench.errors import DataError
+from medbench.errors import CorruptData, DataError
 
 __all__ = ["VARIABLE", "Bundle", "Hub", "Source", "source_from_environment"]
 
@@ -62,7 +63,7 @@ def source_from_environment() -> Source:
         case "sample":
             return Bundle(paths.sample(), "sample")
         case folder:
-            return Bundle(Path(folder).expanduser())
+            return Bundle(Path(os.path.expanduser(folder)).absolute())
 
 
 def official_test_ids() -> frozenset[str]:
@@ -82,24 +83,30 @@ class Hub:
             yield from zip_rows(self.archive(dataset), dataset, split)
             return
         import datasets
+        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
+        if Path(dataset.repo).exists():  # `load_dataset` would take it, without a word
+            raise DataError(
+                f"the folder {Path(dataset.repo).absolute()} hides {dataset.repo} of the Hub. "
+                f"Start elsewhere, or set {VARIABLE}. {THREE_WAYS}."
+            )
         try:
             config = None if dataset.config == "default" else dataset.config
             loaded = datasets.load_dataset(dataset.repo, config, split=dataset.splits[split])
-        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        except (OSError, ValueError, HTTPError, datasets.exceptions.DatasetsError) as error:
             raise unreachable(dataset, error) from error
         yield from loaded
 
     def archive(self, dataset: Dataset) -> Path:
         """Download the zip into the Hub client's cache."""
         import huggingface_hub
-        from huggingface_hub.errors import HfHubHTTPError
+        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
 
         try:
             return Path(
                 huggingface_hub.hf_hub_download(dataset.repo, dataset.archive, repo_type="dataset")
             )
-        except (OSError, HfHubHTTPError) as error:
+        except (OSError, HTTPError) as error:
             raise unreachable(dataset, error) from error
 
     def pubmedqa_test_ids(self) -> frozenset[str]:
@@ -138,7 +145,11 @@ class Bundle:
                 f"{dataset.name} {split}: the bundle has no {path.relative_to(self.folder)} "
                 f"(bundle: {self.name}). {THREE_WAYS}."
             )
-        yield from json_rows(path.read_bytes(), str(path))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise CorruptData(f"{path} cannot be read: {error}") from error
+        yield from json_rows(content, str(path))
 
     def path(self, dataset: Dataset, split: str) -> Path:
         """Return where the rows of a split lie in a bundle."""
@@ -160,9 +171,12 @@ class Bundle:
         if not path.is_file():
             return official_test_ids()
         try:
-            return frozenset(json.loads(path.read_text(encoding="utf-8")))
+            ids = json.loads(path.read_bytes())
         except ValueError as error:
-            raise DataError(f"{path} is not JSON: {error}") from error
+            raise CorruptData(f"{path} is corrupt: {error}") from error
+        if not isinstance(ids, dict | list):
+            raise CorruptData(f"{path} is corrupt: {ids!r:.60} holds no ids")
+        return frozenset(map(str, ids))
 
 
 def zip_rows(path: Path, dataset: Dataset, split: str) -> Iterator[Row]:
@@ -172,10 +186,11 @@ def zip_rows(path: Path, dataset: Dataset, split: str) -> Iterator[Row]:
         with zipfile.ZipFile(path) as archive:
             members = [name for name in archive.namelist() if f"/{name}".endswith(f"/{suffix}")]
             if not members:
-                raise DataError(f"{path} holds no {suffix}; it holds {archive.namelist()}")
+                held = ", ".join(archive.namelist()) or "nothing"
+                raise DataError(f"{path} holds no {suffix}; it holds {held}")
             content = archive.read(members[0])
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as a zip: {error}") from error
+    except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise CorruptData(f"{path} is corrupt, no zip that can be read: {error}") from error
     yield from json_rows(content, f"{path}:{members[0]}")
 
 
@@ -183,7 +198,7 @@ def json_rows(content: bytes, where: str) -> Iterator[Row]:
     """Yield JSON Lines, or name every line that is not one.
 
     Raises:
-        DataError: some lines are no JSON objects; all are listed (the first ten in words).
+        CorruptData: some lines are no JSON objects; all are listed (the first ten in words).
     """
     rows, faults = [], []
     for number, line in enumerate(content.split(b"\n"), start=1):
@@ -191,7 +206,7 @@ def json_rows(content: bytes, where: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             faults.append(f"line {number}: {error}")
             continue
         if isinstance(row, dict):
@@ -200,7 +215,7 @@ def json_rows(content: bytes, where: str) -> Iterator[Row]:
             faults.append(f"line {number}: a {type(row).__name__}, not an object")
     if faults:
         more = f"; and {len(faults) - 10} more" if len(faults) > 10 else ""
-        raise DataError(
+        raise CorruptData(
             f"{where} is corrupt: {'; '.join(faults[:10])}{more}. Mend or pull the file again."
         )
     yield from rows

@@ -14,6 +14,8 @@ from lm_eval.models.utils import (
 )
 from tqdm import tqdm
 
+from medbench.errors import ModelError
+
 __all__ = ["FinishReason", "GeneratesBatches", "Generation", "Settings", "finish_reason"]
 
 FinishReason = Literal["stop", "length"]
@@ -97,21 +99,26 @@ class GeneratesBatches:
     def batches(
         self, requests: list[Instance]
     ) -> Iterator[tuple[Settings, list[int], list[list[int]]]]:
-        """Yield (settings, request indices, prompts), alike settings and lengths together."""
-        groups: dict[Settings, list[tuple[int, list[int]]]] = {}
+        """Yield (settings, request indices, prompts), alike settings and lengths together.
+
+        Raises:
+            ModelError: the answer alone is longer than the model's context.
+        """
+        groups: dict[str, tuple[Settings, list[tuple[int, list[int]]]]] = {}
         for index, request in enumerate(requests):
             context, arguments = request.args
             settings = self.settings(arguments)
             room = self.max_length - settings.max_new_tokens
             if room <= 0:
-                raise ValueError(
+                raise ModelError(
                     f"max_gen_toks={settings.max_new_tokens} leaves no room for a prompt in the "
-                    f"model's {self.max_length} tokens"
+                    f"model's {self.max_length} tokens; lower it with --gen-kwargs max_gen_toks=…"
                 )
             limit = min(room, request.doc.get("prompt_tokens") or room)
-            groups.setdefault(settings, []).append((index, self.tok_encode(context)[-limit:]))
+            member = index, self.tok_encode(context)[-limit:]
+            groups.setdefault(repr(settings), (settings, []))[1].append(member)
         size = 64 if self.batch_size == "auto" else int(self.batch_size)
-        for settings, members in groups.items():
+        for settings, members in groups.values():
             members.sort(key=lambda member: -len(member[1]))
             for start in range(0, len(members), size):
                 indices, prompts = zip(*members[start : start + size], strict=True)

@@ -5,23 +5,37 @@ own `load_in_4bit` raises there), and folds a system message into the first user
 template knows no system role, instead of dropping the instruction.
 """
 
+import functools
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from tqdm import tqdm
 
 from medbench.engine.chat import render_chat
 from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
+from medbench.engine.option_tree import Branches, Score, score_trees, trees_work
 from medbench.errors import MissingExtra, ModelError
 
 __all__ = ["QUANTIZATIONS", "MedbenchHF"]
 
+log = logging.getLogger(__name__)
 QUANTIZATIONS = ("nf4", "fp4", "int8")
+Encoded = tuple[tuple[str, str] | None, list[int], list[int]]
+"""((context, continuation) as text, context tokens, continuation tokens)."""
 
 
 class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
-    """Causal models through transformers; `quantization=nf4|fp4|int8` quantises at load."""
+    """Causal models through transformers; `quantization=nf4|fp4|int8` quantises at load.
+
+    The softmax is taken in float32: in 16 bits, log-probabilities fall on a grid of 1/8, letters
+    tie, and the first one wins.
+    """
+
+    def __init__(self, pretrained: Any, *, softmax_dtype: str = "float32", **kwargs: Any) -> None:
+        super().__init__(pretrained, softmax_dtype=softmax_dtype, **kwargs)
 
     def _create_model(
         self,
@@ -38,6 +52,65 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
                 )
             quantization_config = bitsandbytes_config(quantization)
         super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
+
+    def _loglikelihood_tokens(
+        self,
+        requests: list[Encoded],
+        disable_tqdm: bool = False,
+        override_bs: int | None = None,
+    ) -> list[Score]:
+        """Score requests, all continuations of a context together where the model allows it."""
+        scores: dict[int, Score] = {}
+        batches = self.tree_batches(requests, override_bs) if self.can_score_trees else []
+        for batch in tqdm(
+            batches, disable=disable_tqdm or self.rank != 0, desc="Scoring continuations"
+        ):
+            trees = [
+                Branches.of(context, [requests[index][2] for index in members])
+                for context, members in batch
+            ]
+            for (_, members), found in zip(batch, score_trees(self.model, trees), strict=True):
+                scores |= zip(members, found, strict=True)
+                for index in members:
+                    self.remember(requests[index], scores[index])
+        rest = [index for index in range(len(requests)) if index not in scores]
+        others = super()._loglikelihood_tokens(
+            [requests[index] for index in rest], disable_tqdm or not rest, override_bs
+        )
+        scores |= zip(rest, others, strict=True)
+        return [scores[index] for index in range(len(requests))]
+
+    def remember(self, request: Encoded, score: Score) -> None:
+        """Tell lm-eval's response cache, as its own classes do."""
+        if request[0] is not None:
+            self.cache_hook.add_partial("loglikelihood", request[0], score)
+
+    @functools.cached_property
+    def can_score_trees(self) -> bool:
+        """Tell whether this model can score continuations as a tree; say it once if not."""
+        works = self.backend == "causal" and trees_work(self.model)
+        if not works:
+            log.warning("this model scores continuations one by one, as lm-eval's hf does")
+        return works
+
+    def tree_batches(
+        self, requests: list[Encoded], override_bs: int | None
+    ) -> list[list[tuple[tuple[int, ...], list[int]]]]:
+        """Group request indices by context, longest first; at most batch_size contexts a batch.
+
+        What is too long for the model is left to lm-eval's path, which cuts from the left.
+        """
+        contexts: dict[tuple[int, ...], list[int]] = {}
+        for index, (_, context, _) in enumerate(requests):
+            contexts.setdefault(tuple(context), []).append(index)
+        fitting = [
+            (context, members)
+            for context, members in contexts.items()
+            if len(context) + max(len(requests[i][2]) for i in members) <= self.max_length
+        ]
+        fitting.sort(key=lambda group: -len(group[0]))
+        size = override_bs or (8 if self.batch_size == "auto" else int(self.batch_size))
+        return [fitting[start : start + size] for start in range(0, len(fitting), size)]
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True
@@ -66,16 +139,30 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
 
     def ending(self, row: list[int], settings: Settings) -> tuple[str, FinishReason]:
         """Decode one row up to its end-of-text token; tell whether it has an end at all."""
-        ends = {self.eot_token_id, self.tokenizer.eos_token_id, *self.generation_ends()}
+        ends = self.end_tokens(settings)
         length = next((at for at, token in enumerate(row) if token in ends), len(row))
         marked = self.tok_decode(row[:length], skip_special_tokens=False)
         stopped = length < len(row) or any(stop in marked for stop in settings.until)
-        return self.tok_decode(row[:length]), "stop" if stopped else "length"
+        thought = [at for at, token in enumerate(row[:length]) if token == self.think_end_token]
+        text = self.tok_decode(row[thought[-1] + 1 if thought else 0 : length])
+        if isinstance(self.think_end_token, int):
+            text = text.lstrip()
+        return text, "stop" if stopped else "length"
 
-    def generation_ends(self) -> list[int]:
-        """Return the end tokens that the model's own generation config names."""
+    def end_tokens(self, settings: Settings) -> set[int]:
+        """Return the tokens that end a text: the tokenizer's, the model's own, the task's.
+
+        A stop string that is a special token, like <|im_end|>, is not in the decoded text, and the
+        row may go on behind it until the rest of its batch has ended.
+        """
         end = self.model.generation_config.eos_token_id
-        return end if isinstance(end, list) else [end]
+        special = set(self.tokenizer.all_special_tokens) & set(settings.until)
+        return {
+            self.eot_token_id,
+            self.tokenizer.eos_token_id,
+            *(end if isinstance(end, list) else [end]),
+            *self.tokenizer.convert_tokens_to_ids(sorted(special)),
+        }
 
 
 def bitsandbytes_config(quantization: str) -> Any:

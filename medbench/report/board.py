@@ -1,8 +1,7 @@
 """The board: which cells the results fill, and the function behind `medbench board`.
 
-A grid is a row of panels; a panel is one benchmark asked one way and read one way (benchmark,
-protocol, metric, filter); its columns are languages or exams, then their mean. `table` and `plot`
-only draw it.
+A grid holds panels; a panel is one benchmark asked and read one way; its columns are languages or
+exams, then their mean. `table` and `plot` only draw it.
 """
 
 import math
@@ -35,6 +34,7 @@ SUBSETS = {name: name.capitalize() for name in MMEDBENCH + KORMEDMCQA}
 SUBSETS |= {"en": "English", "es": "Spanish", "labeled": "", "validation": "", **BENCHMARKS}
 METRICS = {"acc": "", "acc_norm": "normalised", "bleu1": "BLEU-1", "bleu4": "BLEU-4",
            "rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "bertscore": "BERTScore"}  # fmt: skip
+WORDS = (BENCHMARKS, PROTOCOLS, METRICS, FILTERS)
 MARKS = ("unparsed", "truncated")
 # Means of zeros and ones, so that Wilson's interval applies.
 SHARES = frozenset({"acc", "acc_norm", "acc_bytes", "acc_mutual_info", "exact_match", *MARKS})
@@ -66,8 +66,8 @@ class Column:
     """The label with its panel's title, for tables that mix panels."""
     cells: Mapping[str, Cell]
     """By model; a model that did not run has none."""
-    is_mean: bool = False
-    """Set apart from the tasks it is made of."""
+    mean: str = ""
+    """What weighs the same in a mean of the columns before: "set" or "item"; empty for a task."""
     is_comparable: bool = True
     """All models answered the same questions: one n and one task version."""
 
@@ -77,7 +77,7 @@ class Panel:
     """One benchmark asked one way and read one way."""
 
     title: str
-    """MMedBench, KorMedMCQA · chain of thought · extract, …"""
+    """MMedBench · letters, KorMedMCQA · chain of thought · original rule, …"""
     metric: str
     """lm-eval's name."""
     scale: int
@@ -169,9 +169,7 @@ def shown(value: float, scale: int) -> str:
 
 def _order(key: Key) -> tuple[object, ...]:
     """Sort known names in the order of their tables, unknown ones behind them."""
-    tables: tuple[Iterable[str], ...] = (BENCHMARKS, PROTOCOLS, METRICS)
-    ranks = [_rank(name, table) for name, table in zip(key, tables, strict=False)]
-    return *ranks, key[3]
+    return tuple(_rank(name, table) for name, table in zip(key, WORDS, strict=True))
 
 
 def _rank(name: str, table: Iterable[str]) -> tuple[int, str]:
@@ -189,8 +187,7 @@ def _panel(key: Key, scores: Sequence[Score], index: Mapping[Key, Score]) -> Pan
         if benchmark not in MEMBERS or not score.members:
             tasks[score.task].append(score)
     labels = [SUBSETS.get(own[0].subset, own[0].subset.replace("_", " ")) for own in tasks.values()]
-    words = (BENCHMARKS, PROTOCOLS, METRICS, FILTERS)
-    parts = (table.get(part, part) for table, part in zip(words, key, strict=True))
+    parts = (table.get(part, part) for table, part in zip(WORDS, key, strict=True))
     title = " · ".join(filter(None, parts))
     columns = []
     for label, (task, own) in zip(labels, tasks.items(), strict=True):
@@ -198,7 +195,8 @@ def _panel(key: Key, scores: Sequence[Score], index: Mapping[Key, Score]) -> Pan
         columns.append(_column(title, unique, [_cell(s, index) for s in own], scale))
     means = _means(benchmark, scores, index)
     if means or any(score.members for score in scores if benchmark in MEMBERS):
-        columns.append(replace(_column(title, "Avg", means, scale), is_mean=True))
+        mean = "set" if benchmark in MACRO else "item"
+        columns.append(replace(_column(title, "Avg", means, scale), mean=mean))
     return Panel(title, metric, scale, tuple(columns))
 
 
@@ -250,8 +248,8 @@ def _means(benchmark: str, scores: Sequence[Score], index: Mapping[Key, Score]) 
 
 def _is_of(group: Score, members: Sequence[Score]) -> bool:
     """Tell whether lm-eval took a group's value over just these members, in the same run."""
-    sources = {score.source for score in members}
-    return set(group.members) == {s.task for s in members} and sources == {group.source}
+    tasks = {score.task for score in members}
+    return set(group.members) == tasks and all(s.source == group.source for s in members)
 
 
 def _mean(
@@ -280,9 +278,8 @@ def _mean(
 
 def _stderr(score: Score) -> float | None:
     """Return lm-eval's standard error, or the binomial one where it wrote "N/A"."""
-    if score.stderr is None and score.metric in SHARES and score.n and 0 <= score.value <= 1:
-        return math.sqrt(score.value * (1 - score.value) / score.n)
-    return score.stderr
+    is_binomial = score.stderr is None and score.metric in SHARES and score.n
+    return math.sqrt(score.value * (1 - score.value) / score.n) if is_binomial else score.stderr
 
 
 def _gather(panels: Iterable[Panel]) -> list[Panel]:
@@ -297,6 +294,6 @@ def _gather(panels: Iterable[Panel]) -> list[Panel]:
 def _joined(panels: Sequence[Panel]) -> Panel:
     """Return one panel whose columns are named by the titles of several."""
     columns = [replace(c, label=c.heading) for panel in panels for c in panel.columns]
-    names = list(dict.fromkeys(panel.title.split(" · ")[0] for panel in panels))
+    names = dict.fromkeys(panel.title.split(" · ")[0] for panel in panels)
     title = ", ".join(names) if len(names) <= 4 else "Other tasks"
     return replace(panels[0], title=title, columns=tuple(columns))

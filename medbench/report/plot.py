@@ -1,1 +1,300 @@
-"""stub"""
+"""The board as a figure: bars with 95 % intervals, a panel for each benchmark asked one way.
+
+All panels of a metric share one scale and each model keeps its colour, so that bars compare across
+the figure. Lengths are in inches, from the top left; text sizes are in points.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medbench.errors import MissingExtra
+from medbench.report.board import SHARES, Cell, Column, Panel, grid, shown
+from medbench.results import Results, one_line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["figure"]
+
+# Okabe & Ito's colours, told apart with any colour vision, less black; then again with hatches.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+HATCHES = ("", "/////", ".....", "xxxxx")
+INK, GREY, FAINT, BAND = "#222222", "#757575", "#E2E2E2", "#F4F4F4"
+NATIVE = {"English": "English", "Chinese": "中文", "Japanese": "日本語", "French": "Français",
+          "Russian": "Русский", "Spanish": "Español", "Doctor": "의사", "Nurse": "간호사",
+          "Pharm": "약사", "Dentist": "치과의사"}  # fmt: skip
+Styles = dict[str, tuple[str, str]]
+LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
+CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
+             "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip
+LEFT, RIGHT, BETWEEN, WIDEST_ROW, LEAST_WIDTH = 0.6, 0.25, 0.55, 10.4, 5.0
+HEIGHT, LINE, SLOT_GAP, MEAN_GAP = 1.8, 0.145, 0.12, 0.12
+THINNEST, THICKEST, LEAST_SLOT = 0.11, 0.34, 0.68
+UPRIGHT = 0.28  # bars at least this thick have room for a horizontal number
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One panel, or the part of a wide one that fits into a row."""
+
+    title: str
+    """Above the bars."""
+    columns: tuple[Column, ...]
+    """Each a group of bars, one bar per model."""
+    slot: float
+    """The width of a group."""
+    pitch: float
+    """The width of a bar and its margin."""
+    ceiling: float
+    """The value, in percent, at the top."""
+
+    @property
+    def width(self) -> float:
+        """From the first group's left to the last one's right."""
+        means = sum(MEAN_GAP for column in self.columns if column.mean)
+        return len(self.columns) * (self.slot + SLOT_GAP) + means
+
+
+class Pen:
+    """The fonts of this machine: what they can write, and how wide it gets."""
+
+    def __init__(self) -> None:
+        from matplotlib import font_manager
+
+        names = set(font_manager.get_font_names())
+        latin = [name for name in LATIN_FONTS if name in names][:1]
+        cjk = [name for name in CJK_FONTS if name in names][:1]
+        self.families = list(dict.fromkeys([*latin, *cjk, "DejaVu Sans"]))
+        paths = [font_manager.findfont(name) for name in self.families]
+        self.signs = {sign for path in paths for sign in font_manager.get_font(path).get_charmap()}
+
+    def can_write(self, text: str) -> bool:
+        """Tell whether some font has each sign."""
+        return all(ord(sign) in self.signs for sign in text)
+
+    def width(self, text: str, size: float, weight: str = "normal") -> float:
+        """Return the width of a line."""
+        from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import TextPath
+
+        font = FontProperties(family=self.families, weight=weight)
+        return float(TextPath((0, 0), text, size, prop=font).get_extents().x1 / 72) if text else 0.0
+
+    def fit(self, text: str, size: float, width: float) -> tuple[str, float]:
+        """Make a line a little smaller before it is shortened; return the size as well."""
+        size *= max(0.75, min(1.0, width / max(self.width(text, size), 0.01)))
+        return self.cut(text, size, width), size
+
+    def cut(self, text: str, size: float, width: float) -> str:
+        """Shorten a line in its middle, where names differ least, and swap signs of no font."""
+        text = "".join(sign if self.can_write(sign) else "?" for sign in one_line(text))
+        line, kept = text, len(text)
+        while kept > 4 and self.width(line, size) > width:
+            kept = min(kept - 1, int(width * 72 / size * 5))  # five signs an em are too many
+            line = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
+        return line
+
+
+def figure(
+    results: Results, output_stem: Path, formats: Sequence[str] = ("svg", "png")
+) -> list[Path]:
+    """Draw every score that is a share.
+
+    Args:
+        results: What `read_results` returned.
+        output_stem: `folder/board` gives `folder/board.svg` and `folder/board.png`.
+        formats: Any that matplotlib writes; no file is written if no score is a share.
+
+    Raises:
+        MissingExtra: if matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ModuleNotFoundError as error:
+        raise MissingExtra("plot", "Drawing a figure") from error
+    panels = [panel for panel in grid(results).panels if panel.scale == 100]
+    if not panels:
+        return []
+    paths = [output_stem.with_name(f"{output_stem.name}.{suffix}") for suffix in formats]
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        pen = Pen()
+        # Text becomes outlines: a reader's machine may lack these fonts, and the numbers must stay
+        # on their bars. A fixed salt and no date make the SVG the same on every run.
+        matplotlib.rcParams.update({
+            "font.family": pen.families, "text.parse_math": False, "hatch.linewidth": 0.7,
+            "svg.fonttype": "path", "svg.hashsalt": "medbench", "text.hinting": "none",
+        })  # fmt: skip
+        drawn = _draw(panels, pen)
+        for path, suffix in zip(paths, formats, strict=True):
+            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
+            drawn.savefig(path, format=suffix, dpi=200, metadata=metadata)
+    return paths
+
+
+def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
+    """Draw from top to bottom, on one plane of inches: title, legend, rows of panels, caption."""
+    from matplotlib.figure import Figure
+
+    cells = [c for panel in panels for column in panel.columns for c in column.cells.values()]
+    models = sorted({cell.score.model for cell in cells}, key=lambda name: (name.casefold(), name))
+    looks = cycle((colour, hatch) for hatch, colour in product(HATCHES, PALETTE))
+    styles = dict(zip(models, looks, strict=False))
+    rows = _rows(panels, len(styles), pen)
+    width = max(LEAST_WIDTH, LEFT + max(map(_row_width, rows)) + RIGHT)
+    drawn = Figure(facecolor="white")
+    axes = drawn.add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[])
+    _write(axes, LEFT, 0.32, "Medical question answering", 13, weight="bold")
+    top = 0.06 + _legend(axes, cells, styles, width - LEFT - RIGHT, pen)
+    for row in rows:
+        left, bottoms = LEFT, []
+        for block in row:
+            bottoms.append(_block(axes, block, left, top + 0.5, styles, pen))
+            left += block.width + BETWEEN
+        top = max(bottoms)
+    caption = _caption(cells)
+    size = min(7.5, 7.5 * (width - LEFT - RIGHT) / pen.width(caption, 7.5))
+    _write(axes, LEFT, top + 0.25, caption, size, color=GREY)
+    drawn.set_size_inches(width, top + 0.45)
+    axes.set(xlim=(0, width), ylim=(top + 0.45, 0))
+    return drawn
+
+
+def _write(axes: "Axes", at: float, middle: float, text: str, size: float, **style: Any) -> None:
+    """Write a line around a height, by its baseline: letters below it must not lift others."""
+    axes.text(at, middle + 0.36 * size / 72, text, fontsize=size, **{"color": INK} | style)
+
+
+def _rows(panels: Sequence[Panel], models: int, pen: Pen) -> list[list[Block]]:
+    """Pack panels into rows: bars as thick as the widest panel allows, rows equally wide."""
+    most = min(8, max(len(panel.columns) for panel in panels))
+    room = WIDEST_ROW - MEAN_GAP
+    pitch = min(THICKEST, max(THINNEST, (room / most - SLOT_GAP) / models))
+    slot = max(LEAST_SLOT, pitch * models)
+    rows: list[list[Block]] = [[]]
+    for panel in panels:
+        fits = max(1, int(room / (slot + SLOT_GAP) + 1e-6))
+        parts = math.ceil(len(panel.columns) / fits)
+        step = math.ceil(len(panel.columns) / parts)
+        same = [other for other in panels if other.metric == panel.metric]
+        for start in range(0, len(panel.columns), step):
+            title = panel.title + f" ({start // step + 1} of {parts})" * (parts > 1)
+            columns = panel.columns[start : start + step]
+            titled = min(pen.width(title, 9.5, "bold"), 3.0) / len(columns) - SLOT_GAP
+            block = Block(title, columns, max(slot, titled), pitch, _ceiling(same, pitch))
+            if rows[-1] and _row_width([*rows[-1], block]) > WIDEST_ROW + 1e-6:
+                rows.append([])
+            rows[-1].append(block)
+    return [_stretched(row, max(map(_row_width, rows))) for row in rows]
+
+
+def _row_width(row: Sequence[Block]) -> float:
+    return sum(block.width for block in row) + BETWEEN * (len(row) - 1)
+
+
+def _stretched(row: Sequence[Block], width: float) -> list[Block]:
+    """Spread the groups of a row over the figure's width, unless that would tear them apart."""
+    extra = (width - _row_width(row)) / sum(len(block.columns) for block in row)
+    extra = extra if extra < 0.6 * row[0].slot else 0.0
+    return [replace(block, slot=block.slot + extra) for block in row]
+
+
+def _ceiling(panels: Sequence[Panel], pitch: float) -> float:
+    """Return the top of a metric's scale: room for the highest whisker and its number."""
+    cells = [c for panel in panels for column in panel.columns for c in column.cells.values()]
+    highest = max(max(cell.score.value, *(cell.interval or (0.0,))) for cell in cells)
+    return max(1.0, 100 * highest / (1 - (0.2 if pitch >= UPRIGHT else 0.38) / HEIGHT))
+
+
+def _legend(axes: "Axes", cells: Sequence[Cell], styles: Styles, width: float, pen: Pen) -> float:
+    """Name the models in aligned columns, in as few lines as fit; return the bottom."""
+    limits = {cell.score.model: cell.score.limit for cell in cells if cell.score.limit}
+    names = []
+    for model in styles:
+        limit = limits.get(model) or 0
+        part = f" (first {limit:g} items)" if limit >= 1 else " (part of the items)" * (limit > 0)
+        names.append(pen.cut(model, 8.5, width - 1.7) + part)
+    wide = 0.5 + max(pen.width(name, 8.5) for name in names)
+    lines = math.ceil(len(names) / max(1, int((width + 0.3) / wide)))
+    per_line = math.ceil(len(names) / lines)
+    for place, (name, (colour, hatch)) in enumerate(zip(names, styles.values(), strict=True)):
+        left, top = LEFT + place % per_line * wide, 0.65 + place // per_line * 0.2
+        axes.bar(left, 0.12, 0.12, top - 0.06, align="edge", color=colour, hatch=hatch,
+                 edgecolor="white", linewidth=0)  # fmt: skip
+        _write(axes, left + 0.2, top, name, 8.5)
+    return 0.65 + 0.2 * (lines - 1)
+
+
+def _caption(cells: Sequence[Cell]) -> str:
+    """Say what is drawn."""
+    what = "Accuracy" if all(cell.score.metric in SHARES for cell in cells) else "Scores"
+    text = f"{what} in % with 95 % intervals (Wilson; normal for macro averages"
+    text += ", rationale scores" * (what == "Scores") + "). n: questions."
+    (shots, is_chat), *others = {(c.score.num_fewshot, c.score.chat_template) for c in cells}
+    way = f"{shots}-shot, " * (shots is not None) + f"chat template {'on' if is_chat else 'off'}"
+    return f"{text} {'Shots or chat templates differ: see the tables' if others else way}."
+
+
+def _block(axes: "Axes", block: Block, left: float, top: float, styles: Styles, pen: Pen) -> float:
+    """Draw one panel; return the bottom of its labels."""
+    base, unit = top + HEIGHT, HEIGHT / block.ceiling
+    title = pen.cut(block.title, 9.5, block.width)
+    _write(axes, left, top - 0.15, title, 9.5, weight="bold")
+    step = next((s for s in (1, 2, 5, 10) if block.ceiling / s <= 5), 20)
+    for tick in range(0, min(100, int(block.ceiling)) + 1, step):
+        axes.hlines(base - tick * unit, left, left + block.width, zorder=1 if tick else 3,
+                    color=FAINT if tick else GREY, linewidth=0.6)  # fmt: skip
+        _write(axes, left - 0.08, base - tick * unit, str(tick), 7.5, color=GREY, ha="right")
+    lines = _labels(block, pen)
+    for column, texts in zip(block.columns, lines, strict=True):
+        if column.mean:
+            left += MEAN_GAP
+            axes.bar(left, HEIGHT, block.slot + SLOT_GAP, top, align="edge", color=BAND, zorder=0)
+        centre = left + (block.slot + SLOT_GAP) / 2
+        at = centre - block.pitch * (len(styles) - 1) / 2
+        for model, look in styles.items():
+            _bar(axes, at, base, block, column.cells.get(model), *look)
+            at += block.pitch
+        for place, (text, size, colour) in enumerate(texts):
+            _write(axes, centre, base + 0.14 + LINE * place, text, size, color=colour, ha="center")
+        left += block.slot + SLOT_GAP
+    return base + LINE * max(map(len, lines)) + 0.1
+
+
+def _bar(axes: "Axes", at: float, base: float, block: Block, cell: Cell | None, *look: str) -> None:
+    """Draw a bar with its whisker and its number, or say that there is none."""
+    is_upright, unit = block.pitch >= UPRIGHT, HEIGHT / block.ceiling
+    text: dict[str, Any] = {"ha": "center", "va": "bottom", "rotation": 0 if is_upright else 90}
+    text["fontsize"] = 7.5 if is_upright else 6.5
+    if cell is None:
+        axes.text(at, base - 0.04, "n/a", color="#A6A6A6", **text)
+        return
+    value = 100 * cell.score.value
+    low, high = (100 * end for end in cell.interval or (cell.score.value, cell.score.value))
+    axes.bar(at, -value * unit, 0.86 * block.pitch, base, color=look[0], hatch=look[1],
+             edgecolor="white", linewidth=0, zorder=2)  # fmt: skip
+    axes.vlines(at, base - high * unit, base - low * unit, color=INK, linewidth=0.9, zorder=4)
+    number = shown(cell.score.value, 100)
+    axes.text(at, base - max(value, high) * unit - 0.035, number, color=INK, **text)
+
+
+def _labels(block: Block, pen: Pen) -> list[list[tuple[str, float, str]]]:
+    """Return the lines under each group with their size and colour."""
+    natives = [NATIVE.get(column.label, "") for column in block.columns]
+    has_native = all(map(pen.can_write, natives))
+    labels = []
+    for column, native in zip(block.columns, natives, strict=True):
+        first, *others = column.label.split(" · ")
+        others += [{"": native * has_native, "set": "macro", "item": "micro"}[column.mean]]
+        sizes = {0 if column.mean else cell.score.n for cell in column.cells.values()} or {0}
+        ends = "–".join(f"{end:,}" for end in dict.fromkeys((min(sizes), max(sizes))))
+        others += [f"n = {ends}"] if any(sizes) else []
+        lines = [(first, 8.5, INK), *((other, 7.5, GREY) for other in others)]
+        room = block.slot + 0.04
+        labels.append([(*pen.fit(text, size, room), ink) for text, size, ink in lines if text])
+    return labels

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from medbench.question import Question
 
-__all__ = ["Rule", "flowertune", "kormedmcqa", "mmedbench", "sllm"]
+__all__ = ["Rule", "flowertune", "kormedmcqa", "kormedmcqa_direct", "mmedbench", "sllm"]
 
 Rule = Callable[[str, Question], frozenset[str]]
 
@@ -75,7 +75,7 @@ def flowertune(output: str, question: Question) -> frozenset[str]:
     decisions = {option: letter for letter, option in question.options.items()}
     if "maybe" in decisions:
         word = DOUBLED.get(words[0], words[0])
-        accepted = word in {"yes", "no"} or output == "maybe"
+        accepted = word in {"yes", "no"} or output.lower() == "maybe"
         return frozenset(decisions[word]) if accepted else frozenset()
     return frozenset(words[0][0].upper()) & set(question.options)
 
@@ -83,7 +83,7 @@ def flowertune(output: str, question: Question) -> frozenset[str]:
 def sllm(output: str, question: Question) -> frozenset[str]:
     """Jung-YongHan/sLLM (AnswerProcessor): the text after 정답/Answer on its line.
 
-    Letters are tried in the order A to E, so that A wins wherever it stands; then digits.
+    Letters, each with its number, are tried in the order A to E: A wins wherever it stands.
     """
     for line in output.splitlines():
         mark = re.search(r"정답|Answer", line)

@@ -1,0 +1,79 @@
+"""Writes the generated parts of the documents: `python -m medbench.docs`, with --check in CI.
+
+A generated part stands between `<!-- name:start -->` and `<!-- name:end -->`.
+"""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from medbench import paths
+from medbench.errors import MedbenchError
+
+__all__ = ["main", "stale", "update"]
+
+ROOT = paths.folder("tasks").parent
+
+
+def tasks() -> str:
+    """The table of tasks."""
+    from medbench.engine.task_table import task_table
+
+    return task_table("github")
+
+
+def command_help() -> str:
+    """What `medbench eval --help` prints."""
+    from medbench.cli import parser
+
+    top = parser()
+    commands = next(action for action in top._actions if action.dest == "command_name")
+    assert isinstance(commands.choices, dict)
+    return f"```\n{commands.choices['eval'].format_help()}```"
+
+
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "tasks": ("tasks/README.md", tasks),
+    "eval-help": ("README.md", command_help),
+}
+
+
+def update(document: str, name: str, content: str) -> str:
+    """Return a document with one generated part replaced.
+
+    Raises:
+        MedbenchError: the document has no such part.
+    """
+    pattern = re.compile(f"(<!-- {name}:start -->\n).*?(<!-- {name}:end -->)", re.DOTALL)
+    if not pattern.search(document):
+        raise MedbenchError(f"no part <!-- {name}:start --> … <!-- {name}:end --> in the document")
+    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", document)
+
+
+def stale() -> list[tuple[Path, str]]:
+    """Return (path, new text) of every document that a command would write otherwise."""
+    changed = []
+    for name, (file, make) in PARTS.items():
+        path = ROOT / file
+        old = path.read_text(encoding="utf-8")
+        new = update(old, name, make())
+        if new != old:
+            changed.append((path, new))
+    return changed
+
+
+def main() -> None:
+    """Write the documents, or with --check name the stale ones and exit with 1."""
+    changed = stale()
+    if "--check" not in sys.argv:
+        for path, text in changed:
+            paths.write(path, text.encode())
+        return
+    for path, _ in changed:
+        print(f"{path.relative_to(ROOT)} is stale: run `make docs`", file=sys.stderr)
+    sys.exit(1 if changed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""What tests share: the packaged sample as the source of rows, and a tiny random chat model."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+ENVIRONMENT = {**OFFLINE, "MEDBENCH_DATA": "sample", "MEDBENCH_BERTSCORE": "off"}
+# The Hub client and torch read theirs when they are imported; tiny matrices gain by one thread.
+os.environ.update({**ENVIRONMENT, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"})
+
+SENTENCES = [
+    "Question: Which of the following drugs lowers the blood pressure? The answer is (B) aspirin.",
+    "问题：下列哪种药物可以降低血压？答案：阿司匹林，患者，治疗，诊断。",
+    "問題：次のうち血圧を下げる薬はどれか。答え：患者の治療と診断である。",
+    "Question : Quel médicament réduit la tension artérielle ? Réponse : l'aspirine, à dose fixe.",
+    "Вопрос: какой препарат снижает артериальное давление? Ответ: аспирин, лечение, диагноз.",
+    "Pregunta: ¿Qué fármaco reduce la presión arterial? Respuesta: la aspirina, según el paciente.",
+    "혈압을 낮추는 약물은? 환자의 치료와 진단은 다음과 같다. 따라서, 정답은 (B) 입니다. 정답：",
+]
+SPECIAL = ["<unk>", "<s>", "</s>", "<|turn|>", "<|end|>"]
+TURNS = (
+    "{% for message in messages %}<|turn|>{{ message['role'] }}\n"
+    "{{ message['content'] }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|turn|>assistant\n{% endif %}"
+)
+NO_SYSTEM = (
+    "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
+    "{% for message in messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}"
+    "{% endif %}{% endfor %}"
+)
+TEMPLATES = {
+    "system": TURNS,
+    "no system": NO_SYSTEM + TURNS,  # as Gemma's
+    "bos": "{{ bos_token }}" + TURNS,  # the tokenizer adds one too
+}
+
+
+@pytest.fixture(autouse=True)
+def sample_data(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Read the packaged rows, whatever the developer's own environment says."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    yield
+    if os.environ.get("MEDBENCH_DATA") != "sample":
+        from medbench.data.load import cached
+
+        cached.cache_clear()
+
+
+def make_tokenizer(template: str | None) -> Any:
+    """Train a byte-level BPE that puts BOS in front of every text, as Llama's does."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=800, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator(SENTENCES, trainer)
+    bpe.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", SPECIAL.index("<s>"))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        bos_token="<s>",
+        eos_token="</s>",
+        unk_token="<unk>",
+        additional_special_tokens=SPECIAL[3:],
+        chat_template=template,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+@pytest.fixture(scope="session", params=sorted(TEMPLATES))
+def chat_tokenizer(request: pytest.FixtureRequest) -> Any:
+    """The tokenizer with one chat template after the other."""
+    return make_tokenizer(TEMPLATES[request.param])
+
+
+@pytest.fixture(scope="session")
+def no_system_tokenizer() -> Any:
+    """The tokenizer whose chat template refuses a system role, as Gemma's does."""
+    return make_tokenizer(TEMPLATES["no system"])
+
+
+def save_model(folder: Path, **sizes: int) -> Path:
+    """Save a random Llama and the chat tokenizer; its weights are large, so its choices clear."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    tokenizer = make_tokenizer(TEMPLATES["system"])
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        initializer_range=0.4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.eos_token_id,
+        **sizes,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers: a folder of safetensors with tokenizer and chat template."""
+    return save_model(
+        tmp_path_factory.mktemp("models") / "tiny", hidden_size=32, intermediate_size=64
+    )
+
+
+@pytest.fixture(scope="session")
+def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with layers wide enough for 4-bit blocks."""
+    return save_model(
+        tmp_path_factory.mktemp("models") / "wide", hidden_size=128, intermediate_size=256
+    )
