@@ -2,6 +2,7 @@
 # make test       what CI runs: lint, types, tests; under 20 minutes on 2 cores
 # make test-all   also the slow tests: vLLM, a served model
 # make check      lint, types, generated documents
+# make docs       write the generated parts of the documents; make board: and the leaderboard
 # make clean      remove what the others made
 #
 # Each target makes its own environment, and again only when pyproject.toml or constraints.txt change.
@@ -13,7 +14,7 @@ BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-all check docs clean
+.PHONY: demo test test-all check docs board clean
 
 demo: .venv/installed
 	model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
@@ -34,6 +35,10 @@ check: .venv/installed
 	$(BIN)/python -m medbench.docs --check
 
 docs: .venv/installed
+	$(BIN)/python -m medbench.docs
+
+board: .venv/installed
+	$(BIN)/medbench board leaderboard/measured --output leaderboard
 	$(BIN)/python -m medbench.docs
 
 .venv/installed: pyproject.toml constraints.txt

@@ -17,6 +17,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a `MedbenchError` becomes one message and exit code 1."""
     options = parser().parse_args(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.getLogger("bitsandbytes").setLevel(
+        logging.ERROR
+    )  # it reports kernels it can do without
     try:
         options.command(options)
     except MedbenchError as error:

@@ -23,19 +23,17 @@ def tasks() -> str:
     return task_table("github")
 
 
-def command_help() -> str:
-    """What `medbench eval --help` prints."""
-    from medbench.cli import parser
+def board() -> str:
+    """The tables of the measured results."""
+    from medbench.report.table import table
+    from medbench.results import read_results
 
-    top = parser()
-    commands = next(action for action in top._actions if action.dest == "command_name")
-    assert isinstance(commands.choices, dict)
-    return f"```\n{commands.choices['eval'].format_help()}```"
+    return table(read_results([paths.folder("leaderboard") / "measured"]), "markdown").rstrip()
 
 
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "tasks": ("tasks/README.md", tasks),
-    "eval-help": ("README.md", command_help),
+    "board": ("README.md", board),
 }
 
 

@@ -1,7 +1,6 @@
 """A Hub on the loopback: serves a folder of dataset repositories to the unmodified client.
 
-    publish(bundle, folder)                       # folder/<owner>/<name>/…
-    with HubServer(folder) as hub:
+    with HubServer(folder) as hub:  # folder/<owner>/<name>/…, which `publish` makes of a bundle
         run("import datasets; …", hub.environment(home))
 
 A repository has one revision, `main`, whose id is the digest of its content. `hub.fault` spoils

@@ -87,6 +87,13 @@ def test_the_mean_of_languages_is_macro(tmp_path: Path) -> None:
     assert cell.interval == pytest.approx((0.35 - half, 0.35 + half))
 
 
+def test_a_mean_of_nothing_right_is_not_certain(tmp_path: Path) -> None:
+    run(tmp_path, dict.fromkeys(MMEDBENCH, 0.0))
+    cell = mean(tmp_path, "MMedBench")
+    assert cell is not None
+    assert cell.interval == wilson(0, 600)
+
+
 def test_the_mean_of_exams_is_weighted(tmp_path: Path) -> None:
     run(tmp_path, dict(zip(KORMEDMCQA, (0.5, 0.25, 0.25, 0.25), strict=True)), (300, 40, 40, 20))
     cell = mean(tmp_path, "KorMedMCQA · letters")

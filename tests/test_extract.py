@@ -1,252 +1,219 @@
 """The answer extractor on made-up outputs in seven languages: what is read, and what is not."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from medbench.scoring.extract import EXTRACTOR_VERSION, Extraction, extract
+from medbench.scoring.extract import extract
 
 DRUGS = {"A": "Aspirin", "B": "Metformin", "C": "Insulin", "D": "Warfarin", "E": "Vitamin C"}
 POLAR = {"A": "yes", "B": "no", "C": "maybe"}
 RU_POLAR = {"A": "да", "B": "нет"}
-LONG = "The kidney clears the drug slowly. " * 20
 
-# (language, output, letters): one letter is asked for; "" is unparsed
-SINGLE = [
-    # structure
-    ("en", '{"step_by_step_thinking": "A is wrong.", "answer_choice": "B"}', "B"),
-    ("en", '```json\n{"answer": "B. Metformin"}\n```', "B"),
-    ("en", 'So my result is {"final_answer": "c"} as asked.', "C"),
-    ("en", '{"answer_choice": "A"} on reflection {"answer_choice": "D"}', "D"),
-    ("en", '{"thinking": "50\\% of \\cases", "answer_choice": "B"}', "B"),
-    ("en", '{"thinking": "cut \\"off", "answer_choice": "B", "note": "the mod', "B"),
-    ("en", '{"answer": 2}', "B"),
-    ("en", '{"answer": ["C"]}', "C"),
-    ("en", "{'answer': 'D'}", "D"),
-    ("en", '{"answer_choice": "Option D: Warfarin"}', "D"),
-    ("en", '{"answer_choice": "Warfarin"}', "D"),
-    ("en", '{"answer_choice": "None of the above"}', ""),
-    ("en", '{"thinking": "So the answer is B.", "answer_choice": "None of the above"}', ""),
-    ("en", '{"thinking": "So the answer is B.", "answer_choice": ""}', "B"),
-    ("en", '{"answer_choice": "A, B"}', ""),
-    ("en", '{"answer_choice": "A/B"}', ""),
-    ("en", '{"answer_choice": "B. Metformin or C. Insulin"}', ""),
-    ("en", '{"answer_choice": "F"}', ""),
-    ("en", '{"answer": "B", "options": ["A. Aspirin", "C. Insulin"]}', "B"),
-    ("en", r"Thus \boxed{B}", "B"),
-    ("en", r"Thus $\boxed{\text{C}}$.", "C"),
-    ("en", r"\boxed{\textbf{(D)}}", "D"),
-    ("en", r"The dose is \boxed{14} mg, and the answer is B.", "B"),
-    ("en", "<answer>B</answer>", "B"),
-    ("en", "<answer> (B) Metformin", "B"),
-    ("en", "<think>The answer is A.</think>The answer is B.", "B"),
-    ("en", "So the answer is A.</think>\n\nB", "B"),
-    ("en", "<think>The answer is A.</think>", ""),
-    ("ko", '{"정답": "E"}', "E"),
-    ("ko", '{"\\uc815\\ub2f5": "C"}', "C"),
-    ("ko", '{"풀이": "A는 아니다", "답": "2"}', "B"),
-    ("zh", '{"分析": "略", "答案": "D"}', "D"),
-    ("ja", '{"答え": "b"}', "B"),
-    ("ja", '{"解答": "a", "理由": "bは誤り"}', "A"),
-    ("fr", '{"réponse": "B"}', "B"),
-    ("es", '{"respuesta": "La C"}', "C"),
-    ("ru", '{"ответ": "В"}', "B"),
-    # English
-    ("en", "The answer is (B)", "B"),
-    ("en", "The answer is (B).", "B"),
-    ("en", "the answer is b", "B"),
-    ("en", "Therefore, the correct answer is: **B. Metformin**", "B"),
-    ("en", "**Answer:** B", "B"),
-    ("en", "Answer: `B`", "B"),
-    ("en", "Answer: [B]", "B"),
-    ("en", 'Answer: "B"', "B"),
-    ("en", "Answer：Ｂ", "B"),
-    ("en", "ANSWER IS B", "B"),
-    ("en", "###Answer: OPTION B IS CORRECT.", "B"),
-    ("en", "### Final answer\nB", "B"),
-    ("en", "Final answer: C) Insulin", "C"),
-    ("en", "The correct option is D because it acts on vitamin K.", "D"),
-    ("en", "The best choice is option C.", "C"),
-    ("en", "The answer to this question is C, as shown above.", "C"),
-    ("en", "Option B is correct.", "B"),
-    ("en", "OPTION B IS CORRECT", "B"),
-    ("en", "I think D is the answer.", "D"),
-    ("en", "B. Metformin is the correct answer.", "B"),
-    ("en", "I would choose (D).", "D"),
-    ("en", "Thus, I'll answer E.", "E"),
-    ("en", "So the answer is Metformin (B).", "B"),
-    ("en", "Answer: 2", "B"),
-    ("en", "The answer is option 3.", "C"),
-    ("en", "Answer: ④", "D"),
-    ("en", "Ans-a", "A"),
-    ("en", "The answer is A. Wait, the answer is D.", "D"),
-    ("en", "The answer is not B.", ""),
-    ("en", "The answer is not B but C.", "C"),
-    ("en", "The answer isn't A.", ""),
-    ("en", "The answer is B, not C.", "B"),
-    ("en", "The incorrect answer is B.", ""),
-    ("en", "If the answer is B, the patient would bleed.", ""),
-    ("en", "Is the answer B?", ""),
-    ("en", "The answer is A and C.", ""),
-    ("en", "The answer is A or C.", ""),
-    ("en", "The answer is either A or C.", ""),
-    ("en", "The answer is B. On second thought, the answer is F.", ""),
-    ("en", "Answer choices: A. Aspirin B. Metformin C. Insulin D. Warfarin E. Vitamin C", ""),
-    ("en", "Option A is correct. Option B is correct. Option C is wrong.", ""),
-    ("en", "Option A is incorrect. Option D is correct. Option E is incorrect.", "D"),
-    ("en", "The answer might be B. I am not sure.\nMore tests are needed.", ""),
-    ("en", "The answer is a patient with no fever.", ""),
-    ("en", "The answer is A patient with no fever.", ""),
-    ("en", "The answer is a beta blocker.", ""),
-    ("en", "The answer is hepatitis B.", ""),
-    ("en", "The answer is B cell lymphoma.", ""),
-    ("en", "The answer is type C.", ""),
-    ("en", "The answer is E. coli.", ""),
-    ("en", "The answer is 3 mg per day.", ""),
-    ("en", "I am not sure.", ""),
-    ("en", "A patient with hepatitis B needs vitamin A.", ""),
-    ("en", "Vitamin E is the answer.", ""),
-    ("en", "A", "A"),
-    ("en", "B.", "B"),
-    ("en", "(B)", "B"),
-    ("en", "**B**", "B"),
-    ("en", "b", "B"),
-    ("en", "B. Metformin", "B"),
-    ("en", "B) Metformin\n\nIt lowers glucose. A is wrong.", "B"),
-    ("en", "Metformin lowers glucose.\nB", "B"),
-    ("en", "B. Aspirin", ""),
-    ("en", "F", ""),
-    ("en", "2", ""),
-    ("en", "A. Aspirin\nB. Metformin\nC. Insulin\nD. Warfarin\nE. Vitamin C", ""),
-    ("en", "Metformin", "B"),
-    ("en", "Glucose is high. The drug of choice is metformin.", "B"),
-    ("en", "The answer is warfarin.", "D"),
-    ("en", "The drug of choice is not metformin.", ""),
-    ("en", "Both aspirin and metformin would do.", ""),
-    ("en", "", ""),
-    # Korean
-    ("ko", "정답은 (B) 입니다.", "B"),
-    ("ko", "정답: B", "B"),
-    ("ko", "정답：B", "B"),
-    ("ko", "**정답:** B", "B"),
-    ("ko", "정답은 「B」", "B"),
-    ("ko", "답은 B이다.", "B"),
-    ("ko", "따라서 B가 정답이다.", "B"),
-    ("ko", "따라서 B번이 정답입니다.", "B"),
-    ("ko", "따라서 E입니다.", "E"),
-    ("ko", "E입니다.", "E"),
-    ("ko", "B번", "B"),
-    ("ko", "정답은 2번입니다.", "B"),
-    ("ko", "정답은 ②번", "B"),
-    ("ko", "따라서 정답은 2번째 보기입니다.", "B"),
-    ("ko", "정답은 E. 비타민입니다.", "E"),
-    ("ko", "저는 C를 선택합니다.", "C"),
-    ("ko", "The options differ. Thus, the final answer is D.\n정답: D", "D"),
-    ("ko", "Thus the answer is C.", "C"),
-    ("ko", "정답은 A가 아니라 B입니다.", "B"),
-    ("ko", "정답은 A가 아닙니다.", ""),
-    ("ko", "B가 정답이 아니다.", ""),
-    ("ko", "정답은 B, C, D 중 하나입니다.", ""),
-    ("ko", "정답은 B 또는 D입니다.", ""),
-    ("ko", "정답은 B일 수도 있다.\n더 생각해 보자.", ""),
-    ("ko", "정답은 A형 간염입니다.", ""),
-    ("ko", "A형 간염 환자에게 비타민 B가 좋다.", ""),
-    ("ko", "비타민 B가 정답이다.", ""),
-    # Chinese
-    ("zh", "答案是B", "B"),
-    ("zh", "答案为：B", "B"),
-    ("zh", "答案：B。", "B"),
-    ("zh", "正确答案是【C】。", "C"),
-    ("zh", "因此，正确选项为D。", "D"),
-    ("zh", "故选B。", "B"),
-    ("zh", "应选C。", "C"),
-    ("zh", "综上，选B", "B"),
-    ("zh", "所以本题选择D项。", "D"),
-    ("zh", "答案是B选项，因为它降血糖。", "B"),
-    ("zh", "答案不是A而是B。", "B"),
-    ("zh", "答案不是A。", ""),
-    ("zh", "不选B。", ""),
-    ("zh", "答案是B型肝炎。", ""),
-    ("zh", "维生素A缺乏，B细胞减少。", ""),
-    ("zh", "答案是A或B", ""),
-    # Japanese
-    ("ja", "正解はBです。", "B"),
-    ("ja", "正解は（Ｂ）", "B"),
-    ("ja", "解答：A", "A"),
-    ("ja", "答えは「c」である。", "C"),
-    ("ja", "したがってdが正解である。", "D"),
-    ("ja", "よって、選択肢Eを選択します。", "E"),
-    ("ja", "正解はAではなくBです。", "B"),
-    ("ja", "正解は頸肩腕障害（a）です。", "A"),
-    ("ja", "正解はB型肝炎です。", ""),
-    ("ja", "ビタミンAが正解です。", ""),
-    ("ja", "Bが正解ではない。", ""),
-    ("ja", "正解はAかBである。", ""),
-    # French
-    ("fr", "La réponse est B.", "B"),
-    ("fr", "Réponse : C", "C"),
-    ("fr", "La bonne réponse est la D.", "D"),
-    ("fr", "la reponse correcte est l'option B", "B"),
-    ("fr", "Je choisis la réponse E.", "E"),
-    ("fr", "La réponse n'est pas B mais C.", "C"),
-    ("fr", "La réponse n'est pas B.", ""),
-    ("fr", "La réponse est B ou C.", ""),
-    ("fr", "Il y a une hépatite B chronique.", ""),
-    # Russian
-    ("ru", "Ответ: B", "B"),
-    ("ru", "Ответ: В", "B"),
-    ("ru", "Правильный ответ — С.", "C"),
-    ("ru", "Правильный ответ: **А**", "A"),
-    ("ru", "ответ B", "B"),
-    ("ru", "Правильным ответом является вариант Е.", "E"),
-    ("ru", "B — правильный ответ.", "B"),
-    ("ru", "Ответ не A, а B.", "B"),
-    ("ru", "Неправильный ответ: B", ""),
-    ("ru", "Ответ в тексте.", ""),
-    ("ru", "А пациент здоров.", ""),
-    # Spanish
-    ("es", "La respuesta es B.", "B"),
-    ("es", "La respuesta correcta es la C.", "C"),
-    ("es", "Respuesta: D", "D"),
-    ("es", "Opción B", "B"),
-    ("es", "La opción correcta es la b.", "B"),
-    ("es", "Creo que es la opción E.", "E"),
-    ("es", "La respuesta no es A sino C.", "C"),
-    ("es", "La respuesta no es A.", ""),
-    ("es", "La respuesta es a menudo difícil.", ""),
-    ("es", "A los pacientes se les da vitamina C y E.", ""),
-]
+# By language: letters (-: none is read) = outputs, with | between them; ¶ is a line break
+SINGLE = {
+    "en": r"""
+        A = Ans-a | A | Answer: a) Acetylsalicylic acid | The answer is (A) because aspirin works.
+        A = The answer is A because aspirin works.
+        B = {"step_by_step_thinking": "A is wrong.", "answer_choice": "B"}
+        B = ```json¶{"answer": "B. Metformin"}¶```
+        B = {"thinking": "50\% of \cases", "answer_choice": "B"}
+        B = {"thinking": "cut \"off", "answer_choice": "B", "note": "the mod | {"answer": 2}
+        B = {"thinking": "So the answer is B.", "answer_choice": ""}
+        B = {"answer": "B", "options": ["A. Aspirin", "C. Insulin"]} | Thus \boxed{B}
+        B = The dose is \boxed{14} mg, and the answer is B. | <answer>B</answer>
+        B = <answer> (B) Metformin | <think>The answer is A.</think>The answer is B.
+        B = So the answer is A.</think>¶¶B | The answer is (B) | the answer is b
+        B = Therefore, the correct answer is: **B. Metformin** | **Answer:** B | Answer: `B`
+        B = Answer: [B] | Answer: "B" | Answer：Ｂ | ANSWER IS B | ###Answer: OPTION B IS CORRECT.
+        B = ### Final answer¶B | Option B is correct. | OPTION B IS CORRECT
+        B = B. Metformin is the correct answer. | So the answer is Metformin (B). | Answer: 2
+        B = The answer is B, not C. | B. | (B) | **B** | b | B. Metformin
+        B = B) Metformin¶¶It lowers glucose. A is wrong. | Metformin lowers glucose.¶B | Metformin
+        B = Glucose is high. The drug of choice is metformin.
+        B = Based on this, the most likely diagnosis is **B. Metformin**.
+        B = Answer: B. Metformin¶A. Aspirin: wrong because¶C. Insulin: wrong because
+        B = Answer: B. Metformin. A. Aspirin is wrong; C. Insulin is wrong.
+        B = The correct answer is:¶¶B. Metformin¶¶Explanation: A is wrong. C is for diabetes.
+        B = The final answer is: $\boxed{B}$. | Answer: \text{B} | ✅ **Correct answer: B**
+        B = Answer: ✅ B | ## Final Answer: **(B) Metformin**
+        B = The answer is likely B.¶¶Explanation: it lowers glucose in most people
+        B = The most likely answer is B. | The answer is as follows: B | Correct Answer (B)
+        B = the answer is b. because it works | The correct choice would be B: Metformin
+        B = I choose B. | So, B. | Therefore B is correct. | (B) is the best answer.
+        B = Only B is correct. | the answer is b, i.e. metformin | The answer is B (metformin).
+        B = The answer is “B”. | The answer is B</s> | The answer is B<|im_end|> | B<|eot_id|>
+        B = Thus, option B would be the best choice. | Hence, (B) should be the answer | 'B' | "B"
+        B = [B] | Option B | Option B: Metformin | b) metformin | B metformin
+        B = Correct option: B¶¶Why the others are wrong: A is wrong.
+        B = the correct answer among the options given is B. | [[B]] | Metformin (B)
+        C = So my result is {"final_answer": "c"} as asked. | {"answer": ["C"]}
+        C = Thus $\boxed{\text{C}}$. | Final answer: C) Insulin | The best choice is option C.
+        C = The answer to this question is C, as shown above. | The answer is option 3.
+        C = The answer is not B but C. | The best next step in management is (C) Insulin.
+        C = The answer is:¶¶**C**¶¶but D is close | I'd go with option C | answer - c
+        D = {"answer_choice": "A"} on reflection {"answer_choice": "D"} | {'answer': 'D'}
+        D = {"answer_choice": "Option D: Warfarin"} | {"answer_choice": "Warfarin"}
+        D = \boxed{\textbf{(D)}} | The correct option is D because it acts on vitamin K.
+        D = I would choose (D). | Answer: ④ | The answer is A. Wait, the answer is D.
+        D = The answer is warfarin. | The answer is most likely (D).
+        D = The right answer is therefore option D).
+        D = Statement: the correct answer is to give warfarin.
+        E = Thus, I'll answer E. | The answer is E
+        - = {"answer_choice": "None of the above"}
+        - = {"thinking": "So the answer is B.", "answer_choice": "None of the above"}
+        - = {"answer_choice": "A, B"} | {"answer_choice": "A/B"}
+        - = {"answer_choice": "B. Metformin or C. Insulin"} | {"answer_choice": "F"}
+        - = <think>The answer is A.</think> | The answer is not B. | The answer isn't A.
+        - = The incorrect answer is B. | If the answer is B, the patient would bleed.
+        - = Is the answer B? | The answer is A and C. | The answer is A or C.
+        - = The answer is either A or C. | The answer is B. On second thought, the answer is F.
+        - = Answer choices: A. Aspirin B. Metformin C. Insulin D. Warfarin E. Vitamin C
+        - = Option A is correct. Option B is correct. Option C is wrong.
+        - = The answer might be B. I am not sure.¶More tests are needed.
+        - = The answer is a patient with no fever. | The answer is A patient with no fever.
+        - = The answer is a beta blocker. | The answer is hepatitis B.
+        - = The answer is B cell lymphoma. | The answer is type C. | The answer is E. coli.
+        - = The answer is 3 mg per day. | I am not sure.
+        - = A patient with hepatitis B needs vitamin A. | Vitamin E is the answer. | B. Aspirin | F
+        - = 2 | A. Aspirin¶B. Metformin¶C. Insulin¶D. Warfarin¶E. Vitamin C
+        - = The drug of choice is not metformin. | The most common type is B.
+        - = The next best step in management is (C). | Aspirin¶Metformin¶Insulin¶Warfarin
+        - = I do not choose B. | Hepatitis B is the answer. | Vitamin A is correct.
+        - = B is not correct. | Both A and B are correct.
+        - = A is the first letter. The patient is ill | The answer is A 45-year-old man
+        - = Answer: I don't know | Answer: None | Answer: A/G ratio | The answer is K+.
+        - = The answer is C-reactive protein. | The answer is A's drug | The answer is D-dimer. | I
+        - = A B C D | No. | ABCD | The correct answer is give warfarin, instead of aspirin.
+        - = Option A is correct. Option C is also correct.
+    """,
+    "ko": r"""
+        B = {"풀이": "A는 아니다", "답": "2"} | 정답은 (B) 입니다. | 정답: B | **정답:** B
+        B = 정답은 「B」 | 답은 B이다. | 따라서 B가 정답이다. | 따라서 B번이 정답입니다. | B번
+        B = 정답은 2번입니다. | 정답은 ②번 | 따라서 정답은 2번째 보기입니다.
+        B = 정답은 A가 아니라 B입니다. | 정답은 다음과 같습니다: B | 【정답】 B
+        B = **정답: B. 메트포르민** | 정답은 B일 가능성이 높다. | 가장 적절한 것은 B입니다.
+        B = 가장 적절한 치료는 B. Metformin이다. | 최종적으로 B를 선택합니다.
+        B = B가 정답일 가능성이 높다.
+        C = {"\uc815\ub2f5": "C"} | 저는 C를 선택합니다. | Thus the answer is C. | 정답 : ③
+        C = 따라서 가장 적절한 답은 C입니다. | 따라서 3번이 정답입니다. | 정답은 3번 인슐린입니다.
+        D = The options differ. Thus, the final answer is D.¶정답: D | 답: ④
+        E = {"정답": "E"} | 따라서 E입니다. | E입니다. | 정답은 E. 비타민입니다.
+        - = 정답은 A가 아닙니다. | B가 정답이 아니다. | 정답은 B, C, D 중 하나입니다.
+        - = 정답은 B 또는 D입니다. | 정답은 B일 수도 있다.¶더 생각해 보자. | 정답은 A형 간염입니다.
+        - = A형 간염 환자에게 비타민 B가 좋다. | 비타민 B가 정답이다. | 답은 B가 될 수 없다.
+        - = 정답은 B인가? | 저는 B라고 생각합니다. | 옳지 않은 것은 A와 B이다. | 정답은 B형입니다.
+        - = 정답은 C반응단백입니다. | B를 선택하지 않는다. | 대답은 없다 | 응답: B
+        - = A가 옳다. B도 옳다. | 정답은 A, B 모두이다.
+    """,
+    "zh": r"""
+        B = 答案是B | 答案为：B | 故选B。 | 综上，选B | 答案是B选项，因为它降血糖。
+        B = 答案不是A而是B。 | 【答案】B¶【解析】A错误。 | 答案：¶B | 答案 B | B选项正确。
+        B = 选项B正确 | 答案如下：B | 因此选择B。 | 最可能的诊断是B. Metformin | 答案选B，Metformin
+        B = 我选择B | 本题答案为 B. | 正确的是B。 | 答案是第2项 | 因此，B是最佳选择。
+        C = 正确答案是【C】。 | 应选C。 | A选项错误，C选项正确，D选项错误。 | 正确答案应该是C
+        D = {"分析": "略", "答案": "D"} | 因此，正确选项为D。 | 所以本题选择D项。 | 故本题选D
+        - = 答案不是A。 | 不选B。 | 答案是B型肝炎。 | 维生素A缺乏，B细胞减少。 | 答案是A或B
+        - = 不能选B | 答案是C反应蛋白 | 答案是B细胞 | 答案可能是B | A正确，B也正确。 | 答案为A、B
+        - = 答案是A吗？
+    """,
+    "ja": r"""
+        A = {"解答": "a", "理由": "bは誤り"} | 解答：A | 正解は頸肩腕障害（a）です。 | 答えはaです。
+        A = aが最も適切です。
+        B = {"答え": "b"} | 正解はBです。 | 正解は（Ｂ） | 正解はAではなくBです。 | 【正解】b
+        B = 正解: b | 正解は b です。 | したがって、正解は「b. Metformin」です。 | 選択肢bが正しい。
+        B = 正解は以下の通りです：b | したがって、Bが正しい選択肢です。
+        C = 答えは「c」である。
+        D = したがってdが正解である。
+        E = よって、選択肢Eを選択します。
+        - = 正解はB型肝炎です。 | ビタミンAが正解です。 | Bが正解ではない。 | 正解はAかBである。
+        - = 不正解はBです。 | 正解はBではありません。 | 正解はBかもしれない | 正解はビタミンBです
+        - = 誤っているのはAである。
+    """,
+    "fr": r"""
+        A = Réponse(s) : A | La réponse est A, car l'aspirine agit. | A est la bonne réponse.
+        B = {"réponse": "B"} | La réponse est B. | la reponse correcte est l'option B
+        B = La réponse correcte est : B | La réponse : « B » | La proposition B est exacte.
+        C = Réponse : C | La réponse n'est pas B mais C.
+        C = La bonne réponse est donc la proposition C.
+        C = La proposition C est exacte. La proposition D est fausse.
+        D = La bonne réponse est la D. | C'est la réponse D.
+        E = Je choisis la réponse E.
+        - = La réponse n'est pas B. | La réponse est B ou C. | Il y a une hépatite B chronique.
+        - = La réponse a-t-elle un sens | Aucune réponse n'est A.
+    """,
+    "es": r"""
+        A = Elijo la opción A.
+        B = La respuesta es B. | Opción B | La opción correcta es la b.
+        B = Respuesta correcta: b) Metformina | La correcta es la B
+        B = Por lo tanto, la respuesta es la B. | La respuesta correcta es la opción B) Metformina.
+        B = La opción B es la correcta.
+        C = {"respuesta": "La C"} | La respuesta correcta es la C. | La respuesta no es A sino C.
+        D = Respuesta: D | La opción D es la respuesta correcta. | La alternativa correcta es D.
+        E = Creo que es la opción E.
+        - = La respuesta no es A. | La respuesta es a menudo difícil.
+        - = A los pacientes se les da vitamina C y E. | La opción B es incorrecta.
+        - = La respuesta es a la vez sencilla | La A es correcta. La B también es correcta.
+    """,
+    "ru": r"""
+        A = Правильный ответ: **А**
+        B = {"ответ": "В"} | Ответ: B | Ответ: В | ответ B | B — правильный ответ.
+        B = Ответ не A, а B. | Правильный ответ: B) Metformin | Правильный ответ - это B.
+        B = Вариант B правильный. | Вариант В является правильным ответом.
+        B = Верный ответ под буквой B.
+        C = Правильный ответ — С. | Верный вариант — C.
+        E = Правильным ответом является вариант Е.
+        - = Неправильный ответ: B | Ответ в тексте. | А пациент здоров. | Ответ: А и В
+        - = В тексте сказано, что А лучше. | Ответ: Б
+    """,
+}
 
-# (language, output, letters): several letters may be right
-SEVERAL = [
-    ("fr", "A, C", "AC"),
-    ("fr", "La bonne réponse est A et C.", "AC"),
-    ("fr", "Réponses : A, C, D", "ACD"),
-    ("fr", "Les réponses exactes sont A, C et D.", "ACD"),
-    ("fr", "Réponse : B", "B"),
-    ("en", "###Answer: OPTION A,C IS CORRECT.", "AC"),
-    ("en", "The answers are A and C.", "AC"),
-    ("en", "A. Aspirin\nC. Insulin", "AC"),
-    ("en", '{"answer": ["A", "C"]}', "AC"),
-    ("en", r"\boxed{A, C}", "AC"),
-    ("ja", "正解は2つ、BとDです。", "BD"),
-    ("ja", "答えはb、d", "BD"),
-    ("ja", "ACとE", "ACE"),
-    ("ja", "bd", "BD"),
-    ("ja", "b,d", "BD"),
-    ("ja", "be", "BE"),
-    ("ja", '{"answer": "bce"}', "BCE"),
-    ("zh", "答案是ABD", "ABD"),
-    ("zh", "正确答案为A和D。", "AD"),
-    ("zh", "故选A、B、E。", "ABE"),
-    ("ko", "정답은 A와 C입니다.", "AC"),
-    ("ru", "Правильные ответы: А и С", "AC"),
-    ("es", "Las respuestas correctas son A y D.", "AD"),
-    ("fr", "La réponse est A ou C.", ""),
-    ("fr", "Réponses : A, F", ""),
-    ("en", "The answer is bad.", ""),
-]
+# The same where several letters may be right
+SEVERAL = {
+    "fr": r"""
+        A = Réponse : A
+        ABD = Les bonnes réponses sont A, B et D.
+        AC = A, C | La bonne réponse est A et C. | Réponse(s) : A, C | A et C sont correctes.
+        AC = Réponses :¶A. Aspirin¶C. Insulin | A; C
+        ACD = Réponses : A, C, D | Les réponses exactes sont A, C et D. | A - C - D | A C D | ACD
+        ACD = La réponse est A, C et D.
+        - = La réponse est A ou C. | Réponses : A, F
+    """,
+    "en": r"""
+        ABCDE = The answers are: A, B, C, D, E
+        AC = ###Answer: OPTION A,C IS CORRECT. | The answers are A and C. | A. Aspirin¶C. Insulin
+        AC = {"answer": ["A", "C"]} | \boxed{A, C}
+        - = The answer is bad.
+    """,
+    "ja": r"""
+        AC = 正解はa, cです。 | 正解は1と3
+        ACD = 正解はaとcとdです
+        ACE = ACとE | a, c, e
+        AD = ad
+        B = b | B
+        BCE = {"answer": "bce"}
+        BD = 正解は2つ、BとDです。 | 答えはb、d | bd | b,d | bとdが正解です。 | b、d | 正解：ｂ，ｄ
+        BE = be
+        - = bad
+    """,
+    "zh": r"""
+        ABD = 答案是ABD
+        ABE = 故选A、B、E。
+        ACD = 选ACD
+        ACDE = 答案：A、C、D、E
+        AD = 正确答案为A和D。
+    """,
+    "ko": r"""
+        AC = 정답은 A와 C입니다. | A, C | 정답: A, C | 정답은 1, 3번입니다.
+    """,
+    "ru": r"""
+        AC = Правильные ответы: А и С | А, С | Ответ: А, С
+    """,
+    "es": r"""
+        AC = A y C
+        AD = Las respuestas correctas son A y D.
+    """,
+}
 
+# (language, options, output, letters)
 WORDS = [
     ("en", POLAR, "Answer: yes", "A"),
     ("en", POLAR, "The answer is No.", "B"),
@@ -273,45 +240,36 @@ WORDS = [
     ("en", {"A": "anemia", "B": "hemolytic anemia"}, "It is an anemia.", "A"),
     ("en", {"A": "0.5 mg", "B": "5 mg"}, "The right dose is 0.5 mg.", "A"),
     ("en", {"A": "pH", "B": "CO"}, "The acid lowers the pH.", ""),
+    ("en", {"A": "AB", "B": "ABO"}, "The answer is AB.", "A"),
+    ("en", {"A": "12", "B": "3"}, "The answer is 2.", ""),
     ("en", {"A": "A and B", "B": "B only"}, "The answer is B only.", "B"),
     ("en", {"A": "B>A>C", "B": "A>B>C"}, '{"answer_choice": "B>A>C"}', "A"),
     ("ko", {"A": "활성탄", "B": "위세척"}, "따라서 정답은 활성탄입니다.", "A"),
     ("zh", {"A": "阿司匹林", "B": "胰岛素"}, "患者应使用胰岛素。", "B"),
 ]
 
-# (output, finish reason, outcome, letters)
-ENDINGS = [
-    ("The answer is B.", "length", "parsed", "B"),
-    ('{"answer": "B", "why": "the', "length", "parsed", "B"),
-    ("OPTION B IS CORRECT.", "length", "parsed", "B"),
-    ("I think the answer is B. But let us check again: the", "length", "truncated", ""),
-    ("B. Metformin", "length", "truncated", ""),
-    ("The drug of choice is metformin.", "length", "truncated", ""),
-    ("Option A is correct because it", "length", "truncated", ""),
-    ("", "length", "truncated", ""),
-    ("", "stop", "unparsed", ""),
-    ("<think>The answer is B. But", None, "truncated", ""),
-    ("<think>The answer is B. But", "stop", "truncated", ""),
-    ('{"thinking": "The drug', None, "truncated", ""),
-    ("지금까지의 설명\ufffd", None, "truncated", ""),
-    (LONG + "It follows that the best", None, "truncated", ""),
-    (LONG + "It follows that the best", "stop", "unparsed", ""),
-    (LONG + "\nB. Metformin", None, "parsed", "B"),
-    ("Nothing is known", None, "unparsed", ""),
-]
+
+def cases(table: dict[str, str]) -> list[tuple[str, str, str]]:
+    """Return (language, output, letters) for each output of a table."""
+    return [
+        (language, output.replace("¶", "\n"), line.strip().partition(" = ")[0].strip("-"))
+        for language, block in table.items()
+        for line in block.strip().split("\n")
+        for output in line.partition(" = ")[2].split(" | ")
+        if output
+    ]
 
 
-@pytest.mark.parametrize(("language", "output", "letters"), SINGLE)
+@pytest.mark.parametrize(("language", "output", "letters"), cases(SINGLE))
 def test_one_letter(language: str, output: str, letters: str) -> None:
     found = extract(output, DRUGS, language=language)
-    assert found.letters == frozenset(letters), found
-    assert found.outcome == ("parsed" if letters else found.outcome)
+    assert (found.letters, found.outcome == "parsed") == (frozenset(letters), letters != ""), found
 
 
-@pytest.mark.parametrize(("language", "output", "letters"), SEVERAL)
+@pytest.mark.parametrize(("language", "output", "letters"), cases(SEVERAL))
 def test_several_letters(language: str, output: str, letters: str) -> None:
     found = extract(output, DRUGS, language=language, several=True)
-    assert found.letters == frozenset(letters), found
+    assert (found.letters, found.outcome == "parsed") == (frozenset(letters), letters != ""), found
 
 
 @pytest.mark.parametrize(("language", "options", "output", "letters"), WORDS)
@@ -320,7 +278,6 @@ def test_option_texts(language: str, options: dict[str, str], output: str, lette
     assert found.letters == frozenset(letters), found
 
 
-@pytest.mark.parametrize(("output", "finish_reason", "outcome", "letters"), ENDINGS)
-def test_cut_off(output: str, finish_reason: str | None, outcome: str, letters: str) -> None:
-    found = extract(output, DRUGS, finish_reason=finish_reason)
-    assert (found.outcome, found.letters) == (outcome, frozenset(letters)), found
+def test_tables_are_whole() -> None:
+    assert len(cases(SINGLE)) > 300
+    assert len({language for language, _, _ in cases(SINGLE)}) == 7

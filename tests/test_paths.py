@@ -30,7 +30,7 @@ def test_every_content_folder_goes_into_the_wheel() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     for name in CONTENT_FOLDERS:
-        if folder(name).is_dir():
+        if any(path.is_file() for path in folder(name).rglob("*")):
             assert included[name] == f"medbench/_data/{name}"
 
 

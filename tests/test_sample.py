@@ -5,6 +5,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import datasets
 import pytest
 
 from medbench import paths
@@ -132,6 +133,13 @@ def test_no_question_repeats() -> None:
                 assert len({split for _, split in seen}) == 1, text
             else:
                 assert len(seen) == 1, text
+
+
+@pytest.mark.parametrize("rows", SPLITS, ids=name)
+def test_round_trip(rows: Rows) -> None:
+    """Nothing is lost in the table that lm-eval reads."""
+    table = datasets.Dataset.from_list([question.to_doc() for question in rows.questions])
+    assert tuple(map(Question.from_doc, table)) == rows.questions
 
 
 def test_ids_are_unique() -> None:

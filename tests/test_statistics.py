@@ -26,7 +26,7 @@ def test_wilson_of_known_counts(k: int, n: int, low: float, high: float) -> None
     assert wilson(k, n) == pytest.approx((low, high), abs=5e-5)
 
 
-@settings(deadline=None)  # the first call imports scipy
+@settings(deadline=None)
 @given(COUNTS, st.sampled_from([0.5, 0.8, 0.95, 0.99]))
 def test_wilson_is_scipys(count: tuple[int, int], confidence: float) -> None:
     stats = pytest.importorskip("scipy.stats")
@@ -34,6 +34,7 @@ def test_wilson_is_scipys(count: tuple[int, int], confidence: float) -> None:
     assert wilson(*count, confidence) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(COUNTS)
 def test_wilson_contains_the_share_and_stays_within_bounds(count: tuple[int, int]) -> None:
     k, n = count
@@ -43,6 +44,7 @@ def test_wilson_contains_the_share_and_stays_within_bounds(count: tuple[int, int
     assert isclose(1 - high, wilson(n - k, n)[0], abs_tol=1e-12)  # right and wrong are symmetric
 
 
+@settings(deadline=None)
 @given(COUNTS, st.integers(2, 50))
 def test_wilson_shrinks_with_n_and_grows_with_confidence(count: tuple[int, int], by: int) -> None:
     def width(interval: tuple[float, float]) -> float:
@@ -67,6 +69,7 @@ def test_macro_mean_weighs_members_the_same() -> None:
     assert mean.high - mean.value == pytest.approx(1.959964 * mean.stderr)
 
 
+@settings(deadline=None)
 @given(SHARES.flatmap(lambda v: st.tuples(st.just(v), st.lists(
     st.floats(0, 0.5), min_size=len(v), max_size=len(v)))))  # fmt: skip
 def test_macro_mean_of_shares_is_a_share(members: tuple[list[float], list[float]]) -> None:

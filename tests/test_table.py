@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -48,7 +48,7 @@ MARKDOWN = """\
 | base    |                    — |     41.7 [19.3, 68.0] |   33.3 [13.8, 60.9] |
 | tuned   |     25.0 [4.6, 69.9] | **50.0** [25.4, 74.6] |                   — |
 
-- In %, with the 95 % Wilson interval; bold: best of its column; —: not run.
+- In %, 95 % Wilson intervals; bold: best of its column; —: not run.
 - n: MMedBench · French 4, USMLE 12, MedMCQA · letters 12.
 - 0-shot, chat template off.
 """
@@ -65,7 +65,7 @@ LATEX = r"""% \usepackage{booktabs,graphicx}
  {}tuned & \textbf{50.0} [25.4, 74.6] & --- \\
 \bottomrule
 \end{tabular}}
-\caption{USMLE, MedMCQA. In \%, with the 95 \% Wilson interval; bold: best of its column; ---: not run. n = 12. 0-shot, chat template off.}
+\caption{USMLE, MedMCQA. In \%, 95 \% Wilson intervals; bold: best of its column; ---: not run. n = 12. 0-shot, chat template off.}
 \end{table}
 """  # noqa: E501
 
@@ -90,7 +90,7 @@ def test_html_is_golden() -> None:
         "<tr><td>base</td><td>41.7 [19.3, 68.0]</td><td>33.3 [13.8, 60.9]</td></tr>\n"
         "<tr><td>tuned</td><td><b>50.0</b> [25.4, 74.6]</td><td>—</td></tr>\n"
         "</tbody></table>\n"
-        "<ul><li>In %, with the 95 % Wilson interval; bold: best of its column; —: not run.</li>"
+        "<ul><li>In %, 95 % Wilson intervals; bold: best of its column; —: not run.</li>"
         "<li>n = 12.</li><li>0-shot, chat template off.</li></ul>\n"
         "</html>\n"
     )
@@ -145,19 +145,16 @@ def test_wide_boards_get_a_table_for_each_benchmark_and_rule() -> None:
         for rule in ("extract", "original"):
             scores.append(score("base", f"kormedmcqa-cot_{name}", 0.5, filter=rule))
     text = table(results(*scores), "markdown")
-    assert headings(text) == [
-        "MMedBench",
-        "KorMedMCQA · chain of thought",
-        "KorMedMCQA · chain of thought · original rule",
-    ]
+    ours = "KorMedMCQA · chain of thought"
+    assert headings(text) == ["MMedBench", ours, f"{ours} · original rule"]
     assert columns(text)[0] == ["model", *map(str.capitalize, LANGUAGES), "Avg"]
 
 
 def test_a_panel_with_too_many_columns_is_cut_evenly() -> None:
     scores = [score("base", f"x{place}", 0.5, benchmark=f"x{place:02}") for place in range(12)]
     text = table(results(*scores), "markdown")
-    assert headings(text) == ["Other tasks", "Other tasks"]
-    assert [line.count("|") for line in text.splitlines() if line.startswith("| model")] == [8, 8]
+    assert headings(text) == ["Other tasks"] * 2
+    assert [len(header) for header in columns(text)] == [7, 7]
     assert text.count("0-shot") == 1
 
 
@@ -177,8 +174,8 @@ def test_lower_is_better_where_lm_eval_says_so() -> None:
 
 
 def test_there_is_no_best_among_different_questions() -> None:
-    text = table(results(score("full", "usmle", 0.5, n=1273),
-                         score("part", "usmle", 0.9, n=20, limit=20.0)), "markdown")  # fmt: skip
+    part = score("part", "usmle", 0.9, n=20, limit=20.0)
+    text = table(results(score("full", "usmle", 0.5, n=1273), part), "markdown")
     assert "**" not in text
     assert "- No best where models answered different items or task versions." in text
     assert "- n = 20 to 1,273." in text
@@ -204,7 +201,7 @@ def test_unread_answers_get_a_dagger() -> None:
     marks = [replace(cot, metric=name, value=value) for name, value in shares.items()]
     text = table(results(cot, *marks), "markdown")
     assert "50.0 [40.4, 59.6]†" in text
-    assert "- † base, USMLE · chain of thought: 12.5 % unparsed." in text
+    assert "- † base: USMLE · chain of thought 12.5 % unparsed." in text
     assert "†" not in table(results(cot, replace(marks[0], value=0.05)), "markdown")
 
 
@@ -243,6 +240,7 @@ class Cells(html.parser.HTMLParser):
             self.cells[-1] += data
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_no_name_breaks_html(name: str) -> None:
     page = Cells(table(results(score(name, "usmle", 0.5)), "html"))
@@ -250,6 +248,7 @@ def test_no_name_breaks_html(name: str) -> None:
     assert page.tags == TAGS
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_no_name_breaks_csv(name: str) -> None:
     rows = list(csv.reader(io.StringIO(table(results(score(name, "usmle", 0.5)), "csv"))))
@@ -258,6 +257,7 @@ def test_no_name_breaks_csv(name: str) -> None:
     assert rows[1][0] == one_line(name)
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_no_name_breaks_markdown(name: str) -> None:
     text = table(results(score(name, "usmle", 0.5)), "markdown")
@@ -271,6 +271,7 @@ def test_no_name_breaks_markdown(name: str) -> None:
     assert html.unescape(plain) == one_line(name)
 
 
+@settings(deadline=None)
 @given(HOSTILE)
 def test_no_name_breaks_latex(name: str) -> None:
     text = table(

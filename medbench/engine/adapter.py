@@ -9,6 +9,7 @@ from medbench.errors import ModelError
 __all__ = ["Adapter", "find_adapter", "read_adapter"]
 
 CONFIG = "adapter_config.json"
+VLLM_MAX_RANK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,18 @@ class Adapter:
                 f"{self.path} is a DoRA adapter, which vLLM cannot run; "
                 "merge it into its base first, or use --backend hf"
             )
+        if self.rank > VLLM_MAX_RANK:
+            raise ModelError(
+                f"{self.path} has rank {self.rank}, vLLM runs LoRA up to {VLLM_MAX_RANK}; "
+                "merge it into its base first, or use --backend hf"
+            )
 
 
 def read_adapter(path: Path) -> Adapter:
     """Read and check an adapter folder.
 
     Raises:
-        ModelError: no such folder, no configuration in it, not JSON, or no safetensors beside it.
+        ModelError: no such folder, no JSON object as its configuration, or no safetensors.
     """
     config = path / CONFIG
     if not config.is_file():
@@ -53,6 +59,8 @@ def read_adapter(path: Path) -> Adapter:
         content = json.loads(config.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{config} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{config} holds a {type(content).__name__}, not an object")
     if not (path / "adapter_model.safetensors").is_file():
         raise ModelError(
             f"adapter {path} has no adapter_model.safetensors (pickled weights are not loaded)"
@@ -79,13 +87,13 @@ def find_adapter(name: str) -> Adapter:
     if path.exists() or name.startswith((".", "/", "~")):
         return read_adapter(path)
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import HFValidationError, HTTPError
 
     try:
         folder = huggingface_hub.snapshot_download(
             name, allow_patterns=["adapter_*.json", "*.safetensors"]
         )
-    except (OSError, HfHubHTTPError, HFValidationError) as error:
+    except (OSError, HTTPError, HFValidationError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(
             f"adapter {name} is no local folder and did not come from the Hub: {reason}"

@@ -6,7 +6,7 @@ from medbench.engine.adapter import find_adapter
 from medbench.engine.run import Backend, Run
 from medbench.errors import MissingExtra, ModelError
 
-__all__ = ["model_arguments", "register"]
+__all__ = ["device", "model_arguments", "register"]
 
 
 def model_arguments(run: Run) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def model_arguments(run: Run) -> dict[str, Any]:
     }
     if run.backend == "vllm":
         # the engine schedules by itself; with eager execution it starts in seconds on a CPU
-        arguments["enforce_eager"] = run.device == "cpu" or not has_accelerator()
+        arguments["enforce_eager"] = device(run) == "cpu"
     if run.adapter:
         adapter = find_adapter(run.adapter)
         key = "peft" if run.backend == "hf" else "lora_local_path"
@@ -34,11 +34,22 @@ def model_arguments(run: Run) -> dict[str, Any]:
     return arguments
 
 
-def has_accelerator() -> bool:
-    """Tell whether torch sees a GPU or the like."""
+def device(run: Run) -> str:
+    """Return the device that was asked for, else the accelerator that torch sees, else the CPU.
+
+    Raises:
+        ModelError: there is no such device (lm-eval would take another one).
+    """
     import torch
 
-    return torch.accelerator.is_available()
+    if run.device is None:
+        found = torch.accelerator.current_accelerator(check_available=True)
+        return found.type if found is not None else "cpu"
+    try:
+        torch.empty(0, device=run.device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"--device {run.device}: {str(error).splitlines()[0]}") from error
+    return run.device
 
 
 def openai_arguments(run: Run) -> dict[str, Any]:
@@ -80,6 +91,8 @@ def model_class(backend: Backend) -> type[Any]:
 
             return MedbenchVLLM
         if backend == "openai":
+            import tenacity  # noqa: F401  (lm-eval misses it only when the model is made)
+
             from medbench.engine.openai import MedbenchOpenAI
 
             return MedbenchOpenAI
@@ -90,11 +103,15 @@ def model_class(backend: Backend) -> type[Any]:
 
 
 def register(backend: Backend) -> str:
-    """Make a backend's model class known to lm-eval, once, and return its name there."""
+    """Make a backend's model class known to lm-eval, once, and return its name there.
+
+    Raises:
+        MissingExtra: the backend is not installed.
+    """
     import lm_eval.models  # noqa: F401  (fills the registry; ours comes after)
     from lm_eval.api.registry import model_registry
 
-    name = f"medbench-{backend}"
-    if name not in model_registry:
-        model_registry.register(name, target=model_class(backend))
+    name, target = f"medbench-{backend}", model_class(backend)
+    if name not in model_registry:  # the start-up hook puts a placeholder there
+        model_registry.register(name, target=target)
     return name

@@ -11,7 +11,7 @@ from typing import Any
 
 from medbench import data
 from medbench.engine import plan, preview
-from medbench.engine.backends import model_arguments, register
+from medbench.engine.backends import device, model_arguments, register
 from medbench.engine.run import Run, check
 from medbench.errors import ModelError, ResultError
 
@@ -29,15 +29,27 @@ def evaluate(run: Run) -> Path:
     names = plan.resolve(run.tasks, manager)
     tasks = plan.load_tasks(names, manager)
     tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
-    chat = plan.uses_chat_template(run.chat_template, tokenizer)
+    chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
     arguments = model_arguments(run)
-    run.output.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".results-", dir=run.output))
+    scratch = make_scratch(run.output)
     try:
         results = lm_eval_run(run, names, manager, arguments, chat, scratch)
         return publish(scratch, run, provenance(run, tasks, results))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def make_scratch(output: Path) -> Path:
+    """Create a folder for unfinished files beside the finished ones.
+
+    Raises:
+        ResultError: the place cannot be written to; this is told before a model is loaded.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".results-", dir=output))
+    except OSError as error:
+        raise ResultError(f"--output {output} cannot be written to: {error.strerror}") from error
 
 
 def dry_run(run: Run) -> tuple[list[preview.Preview], Any]:
@@ -46,7 +58,7 @@ def dry_run(run: Run) -> tuple[list[preview.Preview], Any]:
     manager = plan.task_manager()
     tasks = plan.load_tasks(plan.resolve(run.tasks, manager), manager)
     tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
-    chat = plan.uses_chat_template(run.chat_template, tokenizer)
+    chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
     previews = preview.preview(
         tasks, tokenizer, chat=chat, limit=run.limit, num_fewshot=run.num_fewshot
     )
@@ -65,7 +77,8 @@ def lm_eval_run(
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
 
-    tracker = EvaluationTracker(output_path=str(scratch))
+    # a file: in a folder, lm-eval makes another one named like the model's whole path, however long
+    tracker = EvaluationTracker(output_path=str(scratch / "results.json"))
     try:
         results = simple_evaluate(
             model=register(run.backend),
@@ -73,7 +86,7 @@ def lm_eval_run(
             tasks=list(names),
             num_fewshot=run.num_fewshot,
             batch_size="auto" if run.backend == "vllm" else run.batch_size,
-            device=run.device,
+            device=device(run) if run.backend == "hf" else None,
             limit=run.limit,
             apply_chat_template=chat,
             fewshot_as_multiturn=True,

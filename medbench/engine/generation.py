@@ -84,10 +84,11 @@ class GeneratesBatches:
     ) -> list[Generation]:
         """Generate for every request, in the order of the requests."""
         answers: dict[int, Generation] = {}
+        batches = list(self.batches(requests))
         progress = tqdm(
             total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Generating"
         )
-        for settings, indices, prompts in self.batches(requests):
+        for settings, indices, prompts in batches:
             outputs = self.generate_batch(prompts, settings)
             for index, (text, reason) in zip(indices, outputs, strict=True):
                 answers[index] = Generation(self.finished(text, settings), reason)

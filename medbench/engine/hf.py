@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from medbench.engine.chat import render_chat
@@ -51,7 +52,10 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
                     f"{pretrained} is quantised already; load it without quantization="
                 )
             quantization_config = bitsandbytes_config(quantization)
-        super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
+        try:
+            super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise ModelError(f"{pretrained} could not be loaded: {error}") from error
 
     def _loglikelihood_tokens(
         self,

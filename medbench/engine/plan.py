@@ -12,8 +12,11 @@ from lm_eval.tasks import TaskManager
 
 from medbench import paths
 from medbench.errors import DataError, MedbenchError, ModelError, TaskError
+from medbench.scoring.protocols import protocol
 
 __all__ = ["load_tasks", "load_tokenizer", "resolve", "task_manager", "uses_chat_template"]
+
+log = logging.getLogger(__name__)
 
 
 def task_manager() -> TaskManager:
@@ -87,15 +90,17 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
     try:
         return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
     except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].rstrip(".")
         raise ModelError(
             f"no tokenizer for {name!r}: {reason}. A local model folder or a Hub id that can be "
             "reached is needed; `medbench path smollm2` gives a small real model"
         ) from error
 
 
-def uses_chat_template(choice: str, tokenizer: Any) -> bool:
-    """Resolve `--chat-template auto|on|off`.
+def uses_chat_template(choice: str, tokenizer: Any, tasks: dict[str, Any]) -> bool:
+    """Resolve `--chat-template auto|on|off` for a run.
+
+    auto: on where the tokenizer has a template, off where every prompt brings its own wrapper.
 
     Raises:
         ModelError: "on", but the tokenizer has no template.
@@ -105,4 +110,19 @@ def uses_chat_template(choice: str, tokenizer: Any) -> bool:
         raise ModelError(
             "--chat-template on, but the model's tokenizer has no chat template; use off or auto"
         )
-    return has_template if choice == "auto" else choice == "on"
+    wrapped = [name for name, task in tasks.items() if has_own_wrapper(task)]
+    if choice == "off" or not has_template or (choice == "auto" and len(wrapped) == len(tasks)):
+        return False
+    if wrapped:
+        log.warning(
+            "%s: these prompts bring the original's own wrapper, and the chat template goes around "
+            "it; to compare with published numbers run them with --chat-template off",
+            ", ".join(wrapped),
+        )
+    return True
+
+
+def has_own_wrapper(task: Any) -> bool:
+    """Tell whether a task's prompts bring a frame of their own."""
+    metadata = task.config.metadata
+    return protocol(metadata["benchmark"], metadata["protocol"]).has_own_wrapper

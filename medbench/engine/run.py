@@ -1,5 +1,6 @@
 """One evaluation as asked for, and which settings go together."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from medbench.errors import ModelError
 __all__ = ["Backend", "Run", "check"]
 
 Backend = Literal["hf", "vllm", "openai"]
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,5 +89,13 @@ def check(run: Run) -> None:
         faults.append("--base-url and --tokenizer belong to --backend openai")
     if run.limit is not None and run.limit < 1:
         faults.append(f"--limit {run.limit} must be at least 1")
+    if run.num_fewshot is not None and run.num_fewshot < 0:
+        faults.append(f"--num-fewshot {run.num_fewshot} must be at least 0")
+    if run.batch_size != "auto" and not re.fullmatch(r"[1-9]\d*", run.batch_size):
+        faults.append(f"--batch-size {run.batch_size} must be a number of at least 1, or auto")
+    if run.dtype not in DTYPES:
+        faults.append(f"--dtype {run.dtype} must be one of {', '.join(DTYPES)}")
+    if run.gen_kwargs and not all("=" in part for part in run.gen_kwargs.split(",")):
+        faults.append(f"--gen-kwargs {run.gen_kwargs} must look like a=1,b=2")
     if faults:
         raise ModelError("\n".join(faults))

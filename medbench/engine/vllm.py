@@ -28,7 +28,8 @@ class MedbenchVLLM(GeneratesBatches, VLLM):  # type: ignore[misc]
             adapter = read_adapter(Path(lora_local_path))
             adapter.check_vllm()
             kwargs.setdefault("max_lora_rank", next(r for r in RANKS if r >= adapter.rank))
-            kwargs.setdefault("lora_target_modules", list(adapter.target_modules))
+            if adapter.target_modules:  # an empty list would switch the adapter off
+                kwargs.setdefault("lora_target_modules", list(adapter.target_modules))
         super().__init__(pretrained, lora_local_path=lora_local_path, **kwargs)
 
     def apply_chat_template(

@@ -150,9 +150,7 @@ def grid(results: Results) -> Grid:
     """Arrange scores into panels: our benchmarks first, then lm-eval's own tasks by name."""
     index = {(s.model, s.task, s.metric, s.filter): s for s in results.scores}
     parts: dict[Key, list[Score]] = defaultdict(list)
-    for score in results.scores:
-        if score.metric in MARKS:
-            continue
+    for score in (score for score in results.scores if score.metric not in MARKS):
         if score.protocol == "flowertune":  # one board of four benchmarks
             subset = "" if score.members else score.benchmark
             score = replace(score, benchmark="flowertune", protocol="", subset=subset)
@@ -215,8 +213,9 @@ def _column(title: str, label: str, cells: Sequence[Cell], scale: int) -> Column
 def _cell(score: Score, index: Mapping[Key, Score]) -> Cell:
     """Return a task's cell with its interval, and what went wrong while reading the outputs."""
     marks: dict[str, float] = {}
-    # No answer found is a filter's failure; an output is cut off whatever reads it.
-    for mark, filters in zip(MARKS, ((score.filter,), (score.filter, "extract")), strict=True):
+    # No answer found is one rule's failure, and none of the rationale; a cut output is everyone's.
+    readers = ((score.filter,) if score.metric in SHARES else (), (score.filter, "extract"))
+    for mark, filters in zip(MARKS, readers, strict=True):
         for name in filters:
             if found := index.get((score.model, score.task, mark, name)):
                 marks.setdefault(mark, found.value)
@@ -224,10 +223,10 @@ def _cell(score: Score, index: Mapping[Key, Score]) -> Cell:
 
 
 def _interval(score: Score) -> tuple[float, float] | None:
-    """Return Wilson's interval of a share, else the normal one of whatever has an error."""
+    """Return Wilson's interval of a share, else the normal one; an error of 0 is no certainty."""
     if score.metric in SHARES and score.n and 0 <= score.value <= 1:
         return wilson(round(score.value * score.n), score.n)
-    return None if score.stderr is None else normal_interval(score.value, score.stderr)
+    return normal_interval(score.value, score.stderr) if score.stderr else None
 
 
 def _means(benchmark: str, scores: Sequence[Score], index: Mapping[Key, Score]) -> list[Cell]:
@@ -270,7 +269,7 @@ def _mean(
         subset="",
         language="",
     )
-    interval = (macro.low, macro.high) if score.stderr is not None else _interval(score)
+    interval = (macro.low, macro.high) if score.stderr else _interval(score)
     shared = [mark for mark in MARKS if all(mark in own for own in marks)]
     means = {mark: sum(own[mark] for own in marks) / len(marks) for mark in shared}
     return Cell(score, interval, means)
@@ -293,7 +292,7 @@ def _gather(panels: Iterable[Panel]) -> list[Panel]:
 
 def _joined(panels: Sequence[Panel]) -> Panel:
     """Return one panel whose columns are named by the titles of several."""
-    columns = [replace(c, label=c.heading) for panel in panels for c in panel.columns]
+    columns = tuple(replace(c, label=c.heading) for panel in panels for c in panel.columns)
     names = dict.fromkeys(panel.title.split(" · ")[0] for panel in panels)
     title = ", ".join(names) if len(names) <= 4 else "Other tasks"
-    return replace(panels[0], title=title, columns=tuple(columns))
+    return replace(panels[0], title=title, columns=columns)

@@ -32,9 +32,9 @@ Styles = dict[str, tuple[str, str]]
 LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
              "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip
-LEFT, RIGHT, BETWEEN, WIDEST_ROW, LEAST_WIDTH = 0.6, 0.25, 0.55, 10.4, 5.0
+LEFT, RIGHT, BETWEEN, WIDEST_ROW, LEAST_WIDTH = 0.6, 0.25, 0.55, 10.9, 5.0
 HEIGHT, LINE, SLOT_GAP, MEAN_GAP = 1.8, 0.145, 0.12, 0.12
-THINNEST, THICKEST, LEAST_SLOT = 0.11, 0.34, 0.68
+THINNEST, THICKEST, LEAST_SLOT = 0.11, 0.34, 0.6
 UPRIGHT = 0.28  # bars at least this thick have room for a horizontal number
 
 
@@ -67,9 +67,8 @@ class Pen:
         from matplotlib import font_manager
 
         names = set(font_manager.get_font_names())
-        latin = [name for name in LATIN_FONTS if name in names][:1]
-        cjk = [name for name in CJK_FONTS if name in names][:1]
-        self.families = list(dict.fromkeys([*latin, *cjk, "DejaVu Sans"]))
+        found = [[name for name in fonts if name in names] for fonts in (LATIN_FONTS, CJK_FONTS)]
+        self.families = [*found[0][:1], *found[1][:1], "DejaVu Sans"]
         paths = [font_manager.findfont(name) for name in self.families]
         self.signs = {sign for path in paths for sign in font_manager.get_font(path).get_charmap()}
 
@@ -77,13 +76,17 @@ class Pen:
         """Tell whether some font has each sign."""
         return all(ord(sign) in self.signs for sign in text)
 
+    def plain(self, text: str) -> str:
+        """Return one line with a question mark for each sign that no font has."""
+        return "".join(sign if self.can_write(sign) else "?" for sign in one_line(text))
+
     def width(self, text: str, size: float, weight: str = "normal") -> float:
         """Return the width of a line."""
         from matplotlib.font_manager import FontProperties
-        from matplotlib.textpath import TextPath
+        from matplotlib.textpath import text_to_path
 
-        font = FontProperties(family=self.families, weight=weight)
-        return float(TextPath((0, 0), text, size, prop=font).get_extents().x1 / 72) if text else 0.0
+        font = FontProperties(family=self.families, weight=weight, size=size)
+        return text_to_path.get_text_width_height_descent(self.plain(text), font, False)[0] / 72
 
     def fit(self, text: str, size: float, width: float) -> tuple[str, float]:
         """Make a line a little smaller before it is shortened; return the size as well."""
@@ -91,9 +94,9 @@ class Pen:
         return self.cut(text, size, width), size
 
     def cut(self, text: str, size: float, width: float) -> str:
-        """Shorten a line in its middle, where names differ least, and swap signs of no font."""
-        text = "".join(sign if self.can_write(sign) else "?" for sign in one_line(text))
-        line, kept = text, len(text)
+        """Shorten a line in its middle, where names differ least."""
+        text = line = self.plain(text)
+        kept = len(text)
         while kept > 4 and self.width(line, size) > width:
             kept = min(kept - 1, int(width * 72 / size * 5))  # five signs an em are too many
             line = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
@@ -145,7 +148,7 @@ def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
     models = sorted({cell.score.model for cell in cells}, key=lambda name: (name.casefold(), name))
     looks = cycle((colour, hatch) for hatch, colour in product(HATCHES, PALETTE))
     styles = dict(zip(models, looks, strict=False))
-    rows = _rows(panels, len(styles), pen)
+    rows = _rows(panels, len(models), pen)
     width = max(LEAST_WIDTH, LEFT + max(map(_row_width, rows)) + RIGHT)
     drawn = Figure(facecolor="white")
     axes = drawn.add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[])
@@ -157,9 +160,8 @@ def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
             bottoms.append(_block(axes, block, left, top + 0.5, styles, pen))
             left += block.width + BETWEEN
         top = max(bottoms)
-    caption = _caption(cells)
-    size = min(7.5, 7.5 * (width - LEFT - RIGHT) / pen.width(caption, 7.5))
-    _write(axes, LEFT, top + 0.25, caption, size, color=GREY)
+    size = 7.5 * min(1, (width - LEFT - RIGHT) / pen.width(_caption(cells), 7.5))
+    _write(axes, LEFT, top + 0.25, _caption(cells), size, color=GREY)
     drawn.set_size_inches(width, top + 0.45)
     axes.set(xlim=(0, width), ylim=(top + 0.45, 0))
     return drawn
@@ -200,8 +202,7 @@ def _row_width(row: Sequence[Block]) -> float:
 def _stretched(row: Sequence[Block], width: float) -> list[Block]:
     """Spread the groups of a row over the figure's width, unless that would tear them apart."""
     extra = (width - _row_width(row)) / sum(len(block.columns) for block in row)
-    extra = extra if extra < 0.6 * row[0].slot else 0.0
-    return [replace(block, slot=block.slot + extra) for block in row]
+    return [replace(b, slot=b.slot + extra * (extra < 0.6 * row[0].slot)) for b in row]
 
 
 def _ceiling(panels: Sequence[Panel], pitch: float) -> float:
@@ -232,9 +233,9 @@ def _legend(axes: "Axes", cells: Sequence[Cell], styles: Styles, width: float, p
 
 def _caption(cells: Sequence[Cell]) -> str:
     """Say what is drawn."""
-    what = "Accuracy" if all(cell.score.metric in SHARES for cell in cells) else "Scores"
-    text = f"{what} in % with 95 % intervals (Wilson; normal for macro averages"
-    text += ", rationale scores" * (what == "Scores") + "). n: questions."
+    are_shares = all(cell.score.metric in SHARES for cell in cells)
+    text = f"{'Accuracy' if are_shares else 'Scores'} in % with 95 % intervals (Wilson; normal for "
+    text += f"macro averages{'' if are_shares else ' and rationales'}). n: questions."
     (shots, is_chat), *others = {(c.score.num_fewshot, c.score.chat_template) for c in cells}
     way = f"{shots}-shot, " * (shots is not None) + f"chat template {'on' if is_chat else 'off'}"
     return f"{text} {'Shots or chat templates differ: see the tables' if others else way}."
@@ -243,8 +244,7 @@ def _caption(cells: Sequence[Cell]) -> str:
 def _block(axes: "Axes", block: Block, left: float, top: float, styles: Styles, pen: Pen) -> float:
     """Draw one panel; return the bottom of its labels."""
     base, unit = top + HEIGHT, HEIGHT / block.ceiling
-    title = pen.cut(block.title, 9.5, block.width)
-    _write(axes, left, top - 0.15, title, 9.5, weight="bold")
+    _write(axes, left, top - 0.15, pen.cut(block.title, 9.5, block.width), 9.5, weight="bold")
     step = next((s for s in (1, 2, 5, 10) if block.ceiling / s <= 5), 20)
     for tick in range(0, min(100, int(block.ceiling)) + 1, step):
         axes.hlines(base - tick * unit, left, left + block.width, zorder=1 if tick else 3,
@@ -270,17 +270,16 @@ def _bar(axes: "Axes", at: float, base: float, block: Block, cell: Cell | None, 
     """Draw a bar with its whisker and its number, or say that there is none."""
     is_upright, unit = block.pitch >= UPRIGHT, HEIGHT / block.ceiling
     text: dict[str, Any] = {"ha": "center", "va": "bottom", "rotation": 0 if is_upright else 90}
-    text["fontsize"] = 7.5 if is_upright else 6.5
+    text |= {"fontsize": 7.5 if is_upright else 6.5, "color": INK if cell else "#A6A6A6"}
     if cell is None:
-        axes.text(at, base - 0.04, "n/a", color="#A6A6A6", **text)
+        axes.text(at, base - 0.04, "n/a", **text)
         return
     value = 100 * cell.score.value
     low, high = (100 * end for end in cell.interval or (cell.score.value, cell.score.value))
     axes.bar(at, -value * unit, 0.86 * block.pitch, base, color=look[0], hatch=look[1],
              edgecolor="white", linewidth=0, zorder=2)  # fmt: skip
     axes.vlines(at, base - high * unit, base - low * unit, color=INK, linewidth=0.9, zorder=4)
-    number = shown(cell.score.value, 100)
-    axes.text(at, base - max(value, high) * unit - 0.035, number, color=INK, **text)
+    axes.text(at, base - max(value, high) * unit - 0.035, shown(cell.score.value, 100), **text)
 
 
 def _labels(block: Block, pen: Pen) -> list[list[tuple[str, float, str]]]:

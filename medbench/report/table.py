@@ -134,8 +134,7 @@ def _text(cell: Cell | None, panel: Panel, bold: str = "", end: str = "") -> str
 
 
 def _marks(cell: Cell) -> list[str]:
-    shares = {mark: share for mark, share in cell.marks.items() if share > MARKED}
-    return [f"{100 * share:.1f} % {mark}" for mark, share in shares.items()]
+    return [f"{100 * share:.1f} % {mark}" for mark, share in cell.marks.items() if share > MARKED]
 
 
 def _notes(sheet: Sheet) -> list[str]:
@@ -143,12 +142,8 @@ def _notes(sheet: Sheet) -> list[str]:
     percent = {panel.scale == 100 for panel in sheet.panels}
     units = "In %" if percent == {True} else "Shares in %" if True in percent else "Not in %"
     shares = {panel.metric in SHARES for panel in sheet.panels}
-    how = (
-        "Wilson" if shares == {True} else "(shares: Wilson) normal" if True in shares else "normal"
-    )
-    notes = [
-        f"{units}, with the 95 % {how} interval; bold: best of its column; {MISSING}: not run."
-    ]
+    how = " or ".join(["Wilson"] * (True in shares) + ["normal"] * (False in shares))
+    notes = [f"{units}, 95 % {how} intervals; bold: best of its column; {MISSING}: not run."]
     for header, column in zip(sheet.headers, sheet.columns, strict=True):
         if column.mean:
             how = ", normal interval" * (column.mean == "set")
@@ -214,9 +209,11 @@ def _setting(score: Score, column: Column) -> str:
 
 
 def _unread(sheet: Sheet) -> list[str]:
-    """Return a line for each cell marked with †."""
-    found = ((model, header, _marks(cell)) for header, model, cell, _ in _cells(sheet))
-    return [f"† {model}, {header}: {', '.join(marks)}." for model, header, marks in found if marks]
+    """Return a line for each model with cells marked with †."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for header, model, cell, _ in _cells(sheet):
+        found[model] += [f"{header} {mark}" for mark in _marks(cell)]
+    return [f"† {model}: {', '.join(marks)}." for model, marks in found.items() if marks]
 
 
 def _lines(sheet: Sheet, bold: str, end: str) -> Iterator[tuple[str, list[str]]]:

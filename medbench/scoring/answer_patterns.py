@@ -71,6 +71,7 @@ _BEST = "correct|right|best|final|likely|appropriate|accurate|suitable|probable|
 _OF = r"(?:\s(?:to|for|among|in|of|from|here|based|that|we|i)\b[^.:;?\n]{0,80}?(?=\s(?:is|are)\s))?"
 _EN = Language(
     names=rf"answers?(?:[ _](?:choice|option|letter|key)s?)?(?:\(s\))?{_OF}|ans\b\.?|solution|"
+    r"selected\soption|(?:choice|correct|key)(?=\s?:)|"
     + _each(
         _BEST,
         rf"\s(?:option|choice|statement|response|letter|selection|alternative|one)s?{_OF}",
@@ -96,9 +97,10 @@ _EN = Language(
         rf"|the\s(?:single\s|most\s)?(?:{_BEST})\s(?:choice|option|response|one))",
     ),
     praises=_each(
-        "is|are", r"\s(?:the\s)?(?:most\s)?(?:correct|right|accurate|appropriate)(?!\s*\?)"
+        "is|are",
+        r"\s(?:also\s|both\s)?(?:the\s)?(?:most\s)?(?:correct|right|accurate|appropriate)(?!\s*\?)",
     ),
-    leads=_each("therefore|thus|hence|so", r"\s?,?\s"),
+    leads=_each(r"therefore|thus|hence|so|it\sis|it's", r"\s?,?\s"),
     subjects=(
         r"(?:most\s(?:likely|appropriate|probable|suitable|accurate)|best|next)\s"
         r"[^.:;?\n]{0,60}?\s(?:is|would\sbe)\s?:?\s?"
@@ -129,7 +131,7 @@ _ZH = Language(
     ),
     spoilers=r"(?:[不别勿未错误待备供挑]|如果|假如|假设|不能|不应|是否)",
     verdicts=_each("是|为|為", r"(?:最佳|正确的?|本题的?|最终)?\s?(?:答案|选择|选项)"),
-    praises=_each("是|最|的说法|的描述|说法|描述", "(?:正确|符合题意|合适|恰当)的?")
+    praises=_each("是|也|都|最|的说法|的描述|说法|描述", "(?:正确|符合题意|合适|恰当)的?")
     + "|正确|符合题意",
     leads=_each("因此|所以|综上|故|即", r"\s?,?\s?(?:是|为)?"),
     subjects=r"最[^.:?\n]{1,20}?(?:是|为|為)",
@@ -152,7 +154,7 @@ _JA = Language(
         _each("が|は", r"\s?(?:最も)?(?:正解|答え|正答|解答)(?!.{0,6}(?:な[いく]|ありません))")
         + r"|を(?:選択|選び|選ぶ|解答)(?!.{0,3}(?:ない|ません))"
     ),
-    praises=_each("が|は", r"\s?(?:最も)?(?:正しい|適切(?!で[はな])|該当する|妥当(?!で[はな]))"),
+    praises=_each("が|は|も", r"\s?(?:最も)?(?:正しい|適切(?!で[はな])|該当する|妥当(?!で[はな]))"),
     leads=_each("よって|したがって|従って|以上より|ゆえに", r"\s?,?\s?"),
     subjects=r"最も[^.:?\n]{1,20}?は",
     lead_words=r"(?:選択肢|よって|したがって|従って|以上より|ため|ので|から|は|の|,)\s?",
@@ -180,7 +182,10 @@ _FR = Language(
         r"(?:(?:la|les|bonnes?)\s){0,2})"
     ),
     verdicts=_each("est|sont", r"\s(?:donc\s|bien\s)?(?:la|les)\s(?:bonnes?\s)?r[ée]ponses?"),
-    praises=_each("est|sont", r"\s(?:donc\s|bien\s)?(?:correcte?s?|exacte?s?|vraie?s?|justes?)"),
+    praises=_each(
+        "est|sont",
+        r"\s(?:donc\s|bien\s|aussi\s|[ée]galement\s)?(?:correcte?s?|exacte?s?|vraie?s?|justes?)",
+    ),
     leads=_each("donc|ainsi", r"\s?,?\s"),
     subjects=r"plus\s[^.:;?\n]{1,60}?\sest\s?:?\s?",
     lead_words=(
@@ -198,7 +203,7 @@ _RU = Language(
     picks=r"выбираю|выбираем|следует\sвыбрать|выберу",
     spoilers=r"(?:[а-яё0-9]|\b(?:неправильн\w{2,3}|неверн\w{2,3}|если|другой)\s)",
     verdicts=rf"(?:-\s?)?(?:является\s|это\s)?(?:{_RIGHT})\s(?:ответ|вариант)\w{{0,2}}",
-    praises=r"(?:-\s?)?(?:является\s)?(?:правильн|верн)(?:ый|ым|о|ая|ой|ы|ен)\b",
+    praises=r"(?:-\s?)?(?:тоже\s|также\s)?(?:является\s)?(?:правильн|верн)(?:ый|ым|о|ая|ой|ы|ен)\b",
     leads=_each("следовательно|таким образом|поэтому|итак|значит", r"\s?,?\s"),
     subjects=r"наиболее\s[^.:;?\n]{1,60}?\s(?:является|-|это)\s",
     lead_words=r"(?:вариант|ответ|буква|опция|что|поэтому|только|и|следовательно,|значит,)\s",
@@ -229,7 +234,8 @@ _ES = Language(
         r"|(?:opci[óo]n|opciones|alternativa)\s(?:m[áa]s\s)?(?:correctas?|adecuadas?|acertada))",
     ),
     praises=_each(
-        "es|son", r"\s(?:las?\s)?(?:correct[ao]s?|adecuad[ao]s?|ciert[ao]s?|verdader[ao]s?)"
+        r"es|son|también\ses",
+        r"\s(?:las?\s)?(?:correct[ao]s?|adecuad[ao]s?|ciert[ao]s?|verdader[ao]s?)",
     ),
     leads=_each(r"por\stanto|por\slo\stanto|as[íi]\sque|entonces", r"\s?,?\s")
     + r"|es\s(?:la\s)?opci[óo]n\s",
@@ -260,13 +266,13 @@ _KO = Language(
         + _each("을|를", r"\s?(?:정답으로\s?)?(?:선택(?!지|하지)|고르|골라|고른|택)")
     ),
     praises=_each(
-        "이|가|은|는",
+        "이|가|은|는|도",
         r"\s?(?:가장\s?)?(?:옳(?!지)|맞(?!지)|올바르(?!지)|올바른|정확(?!하지)|적절(?!하지|치)"
         r"|적합(?!하지)|타당(?!하지))",
     ),
     leads=_each("따라서|그러므로|결국|결론적으로|그래서", r"\s?,?\s?"),
     subjects=r"가장\s[^.:?\n]{1,20}?(?:은|는)\s?",
-    lead_words=r"(?:따라서|그러므로|선택지|보기|옵션|즉|그래서|결국|결론적으로|번|는|은|의|중|중에서|,)\s?",
+    lead_words=r"(?:따라서|그러므로|최종적으로|고로|이에|선택지|보기|옵션|즉|그래서|결국|결론적으로|번|는|은|의|중|중에서|,)\s?",
     denials=r"아니|아닌|아닙|않|없|못|틀|잘못|제외|부적절|하지만|그러나|반면",
     polar=(("예", "네"), ("아니오", "아니요"), ("아마도", "모름")),
     script="[가-힣]",

@@ -21,13 +21,14 @@ _SKIP = re.compile(rf"(?:[\s(\"'<>=:,-]|(?:{SHARED.fillers})){{0,40}}")
 _NEGATION = re.compile(SHARED.negations)
 _CONTRAST = re.compile(rf"[\s,;]{{0,4}}(?:{SHARED.contrasts})")
 _NEGATED = re.compile(SHARED.negated)
-_AND = re.compile(rf"\s?(?:[,&+/]\s?(?:(?:and|et|y|и)\s)?|(?:{SHARED.ands})\s?)")
+_AND = re.compile(rf"\s?(?:[,;&+/]\s?(?:(?:and|et|y|и)\s)?|(?:{SHARED.ands})\s?)")
+_GAP = re.compile(r"\s(?:-\s)?(?=[A-Z](?![^\W_]))")  # "A C D", "A - C - D"
 _OR = re.compile(rf"\s?,?\s?(?:{SHARED.ors})\s?")
 _AMONG = re.compile(SHARED.among)
 _DOUBT = re.compile(SHARED.doubts)
 _ODDS = re.compile(SHARED.odds)
 
-_MARK = r"\Z|\n|[;!|<({}\]]|[:,](?![0-9])|'(?![a-z])|-+(?=\s|\Z)|->|>"
+_MARK = r"\Z|\n|[;!|<({}\]\"]|[:,](?![0-9])|'(?![a-z])|-+(?=\s|\Z)|->|>"
 _NEXT = rf"\s{{0,4}}(?:{_MARK}|{SHARED.particles})|\s{{1,4}}"
 _AFTER = re.compile(rf"{_NEXT}(?:{SHARED.words})(?![^\W_])")
 _AFTER_SMALL = re.compile(  # "a" and "A" are articles too
@@ -41,7 +42,7 @@ _FULL_STOP = re.compile(
     rf"\s?\.(?:(?!\s?[a-zà-ÿа-яё]|[0-9])|\s(?:{SHARED.words}|the|this|it)(?![^\W_]))"
 )
 _AFTER_DIGIT = re.compile(
-    r"\s?(?:\Z|\n|[;!|)\"]|[.:,](?!\s?[0-9])(?=\W|\Z)|번|番|号|입니다|です|이다)"
+    rf"\s?(?:\Z|\n|[;!|)\"]|[.:,](?!\s?[0-9])(?=\W|\Z)|{SHARED.counters}|입니다|です|이다)"
 )
 _CLOSES = re.compile(
     rf"[\s)\"']{{0,6}}(?i:{SHARED.endings})?[\s)\"']{{0,6}}"
@@ -54,7 +55,7 @@ _POLITE = re.compile(rf"[\s\"')]{{0,6}}(?:{SHARED.endings})?[\s\"').]{{0,6}}")
 _BEFORE = re.compile(
     r"(?<![A-Za-z0-9À-ɏА-яё°'-])(?P<open>\(?)(?P<list>"
     r"[A-Z](?:\)?\s?(?:[,&/]\s?(?:and\s|et\s)?|(?i:and|et|y|и|と|和|와|과|および)\s?)\(?[A-Z]){0,8}"
-    r"|[a-z](?:\s?[,と和와과]\s?[a-z]){1,8}"
+    r"|[А-ЯЁ]|[a-z](?:\s?[,と和와과]\s?[a-z]){1,8}"
     rf"|[A-Z]{{2,8}}|[a-z]|[1-9])[)\"']{{0,3}}\s?(?P<counter>{SHARED.counters})?\s{{0,3}}\Z"
 )
 _LABEL_BEFORE = re.compile(r"(?<![^\W_])([A-Za-z])[)\"']?[\s.:)(-]{1,4}\Z")
@@ -102,7 +103,7 @@ class Reader:
             return self._letters(text, self._skip(text, contrast.end())) if contrast else None
         reading = self._letters(text, pos)
         if reading is None:
-            return None if tight else self._in_brackets(text, pos)
+            return None if tight else self.in_brackets(text, pos)
         if negated := _NEGATED.match(text.low, reading.end):
             contrast = _CONTRAST.match(text.low, negated.end())
             pos = contrast.end() if contrast else negated.end()
@@ -138,7 +139,7 @@ class Reader:
         is_option = led is not None and led[0][:1].isalpha() and named.islower()
         if (start and not led) or (is_plain and not is_marked and not is_option):
             return None
-        runs = re.findall(r"[A-Z]+|[a-z]|[1-9]", re.sub("(?i:and|et|y)", ",", named))
+        runs = re.findall(r"[A-Z]+|[А-ЯЁ]|[a-z]|[1-9]", re.sub("(?i:and|et|y)", ",", named))
         letters = [self._named(run) for run in runs]
         everything = frozenset[str]().union(*(names for names in letters if names))
         is_sound = all(letters) and (self.several or len(everything) == 1)
@@ -162,6 +163,8 @@ class Reader:
             if choice and self._letter(text, self._skip(text, choice.end())):
                 return Reading(frozenset(), choice.end())
             joint = _AND.match(text.low, item.end)
+            if self.several and not joint:
+                joint = _GAP.match(text.plain, item.end)
             label = _NEXT_LABEL.match(text.plain, item.end) if item.has_text else None
             if joint:
                 pos = self._skip(text, joint.end())
@@ -174,8 +177,13 @@ class Reader:
             whole = self.several and all(_LINE_END.match(text.plain, x.end) for x in items)
             items = items if whole else items[:listed]  # "B. Metformin. A. Aspirin is wrong."
         while items and not self._may_end(text, items):
-            items.pop()
+            rest = self._after(text, items.pop())
+            if items and is_upper and not re.match(r"\s?[a-z]", rest):
+                return None  # "A, B ..." of which no end is known
         return self._summary(text, items) if items else None
+
+    def _after(self, text: Text, item: Reading) -> str:
+        return text.plain[item.end : item.end + 2]
 
     def _letter(self, text: Text, pos: int) -> Reading | None:
         run = _RUN.match(text.plain, pos)
@@ -209,9 +217,7 @@ class Reader:
         if run.isdigit():
             if any(label.isdigit() for label in self.labels):
                 return frozenset()
-            return (
-                frozenset({self.order[int(run) - 1]}) if 0 < int(run) <= len(self.order) else None
-            )
+            return frozenset(self.order[int(run) - 1 : int(run)]) or None if int(run) else None
         found = frozenset(name for name in names if name is not None)
         if len(run) == 1:
             return found if found or run.isupper() else None
@@ -249,7 +255,7 @@ class Reader:
         is_guess = _ODDS.match(text.low, end) is not None
         return Reading(letters, end, is_guess, has_text=items[-1].has_text)
 
-    def _in_brackets(self, text: Text, pos: int) -> Reading | None:
+    def in_brackets(self, text: Text, pos: int) -> Reading | None:
         """Read "metformin (B)": one letter in brackets, after its text or at the sentence's end."""
         stop = sentence_end(text.plain, pos)
         found = list(_BRACKETED.finditer(text.plain, pos, stop))

@@ -3,7 +3,8 @@ r"""The answer extractor: from what a model wrote to the set of letters it chose
 One ladder of rungs, from the most to the least explicit; the first rung that decides ends it, and
 inside a rung the last statement counts. It never guesses: an answer that names a letter outside the
 options, one of two letters ("A or B"), or several letters where one is asked for is `unparsed`,
-even if an earlier statement was sound, since the model's last word is what it answered.
+even if an earlier statement was sound, since the model's last word is what it answered. Where an
+explicit letter and the text beside it differ ("Answer: B. <text of C>"), the letter counts.
 
     structure   {"answer": "B"}, \boxed{B}, <answer>B</answer>; reasoning blocks are dropped first
     statement   "the answer is B", "정답은 B", "B is the answer": the item's language, then all
@@ -71,7 +72,7 @@ class Case:
     language: str
     """The item's."""
     is_cut: bool
-    """The backend said that the model was cut off."""
+    """The model was cut off: the backend says so, or the text shows it."""
 
 
 def extract(
@@ -258,6 +259,8 @@ def _whole_line(reader: Reader, line: str) -> Reading | None:
     if text.low[:1].isdigit() and text.low[:1] not in reader.labels:
         return None  # a digit is a position only where an answer is announced
     reading = reader.read(text, 0, tight=True)
+    if reading is None and reader.texts.equal(text.low.rpartition("(")[0]):
+        reading = reader.in_brackets(text, 0)  # "Metformin (B)"
     if reading is None or reading.is_guess or not _REST.fullmatch(text.low, reading.end):
         return None
     return reading

@@ -4,7 +4,7 @@ The protocol's name travels with every score, because "PubMedQA" alone names fiv
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from medbench.errors import TaskError
 from medbench.question import Question
@@ -27,6 +27,8 @@ class Protocol:
     """The original's way to read a generated answer, scored beside ours."""
     prompt_tokens: int | None = None
     """Prompts longer than this are cut, from the left; None: only the model's own limit holds."""
+    has_own_wrapper: bool = False
+    """The prompt brings its frame (Alpaca, ChatML); a chat template around it is one too many."""
 
     def gold_choice(self, question: Question) -> int:
         """Return the index of the right continuation."""
@@ -86,14 +88,24 @@ def few_shot_cot(question: Question) -> str:
 
 
 STEP_BY_STEP = Protocol(prompts.step_by_step, sentence)
-FLOWERTUNE = Protocol(prompts.flowertune, gold_letter, rule=originals.flowertune)
+FLOWERTUNE = Protocol(
+    prompts.flowertune, gold_letter, rule=originals.flowertune, has_own_wrapper=True
+)
 
 PROTOCOLS: dict[str, dict[str, Protocol]] = {
     "mmedbench": {
         "letters": Protocol(prompts.native, native_answer, native_choices),
-        "paper": Protocol(prompts.alpaca_direct, prompts.direct_answer, rule=originals.mmedbench),
+        "paper": Protocol(
+            prompts.alpaca_direct,
+            prompts.direct_answer,
+            rule=originals.mmedbench,
+            has_own_wrapper=True,
+        ),
         "rationale": Protocol(
-            prompts.alpaca_rationale, prompts.rationale_answer, rule=originals.mmedbench
+            prompts.alpaca_rationale,
+            prompts.rationale_answer,
+            rule=originals.mmedbench,
+            has_own_wrapper=True,
         ),
     },
     "kormedmcqa": {
@@ -120,7 +132,7 @@ PROTOCOLS: dict[str, dict[str, Protocol]] = {
     "pubmedqa": {
         "letters": Protocol(prompts.harness_pubmedqa, gold_word, words),
         "cot": STEP_BY_STEP,
-        "flowertune": Protocol(prompts.flowertune, gold_word, rule=originals.flowertune),
+        "flowertune": replace(FLOWERTUNE, answer=gold_word),
     },
 }
 
