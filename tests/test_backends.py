@@ -99,7 +99,8 @@ def assert_agree(left: Path, right: Path) -> None:
         first, second = sorted(row, reverse=True)[:2]
         if first - second > 2 * TOLERANCE:
             assert row.index(first) == other_scores[key].index(max(other_scores[key])), key
-    same = [texts[key].strip() == other_texts[key].strip() for key in texts]
+    # 24 tokens may end within a Hangul syllable: transformers shows U+FFFD, vLLM nothing
+    same = [texts[key].rstrip("\ufffd") == other_texts[key].rstrip("\ufffd") for key in texts]
     assert sum(same) >= len(same) - 1, list(zip(texts.values(), other_texts.values(), strict=True))
 
 

@@ -87,7 +87,7 @@ def find_adapter(name: str) -> Adapter:
     if path.exists() or name.startswith((".", "/", "~")):
         return read_adapter(path)
     import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, HTTPError
+    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
 
     try:
         folder = huggingface_hub.snapshot_download(

@@ -36,7 +36,11 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
     """
 
     def __init__(self, pretrained: Any, *, softmax_dtype: str = "float32", **kwargs: Any) -> None:
-        super().__init__(pretrained, softmax_dtype=softmax_dtype, **kwargs)
+        try:
+            super().__init__(pretrained, softmax_dtype=softmax_dtype, **kwargs)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = str(error).split("\n\n")[0]
+            raise ModelError(f"{pretrained} could not be loaded: {reason}") from error
 
     def _create_model(
         self,
@@ -52,10 +56,7 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
                     f"{pretrained} is quantised already; load it without quantization="
                 )
             quantization_config = bitsandbytes_config(quantization)
-        try:
-            super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise ModelError(f"{pretrained} could not be loaded: {error}") from error
+        super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
 
     def _loglikelihood_tokens(
         self,
