@@ -31,7 +31,7 @@ BENCHMARKS = "mmedbench|kormedmcqa|careqa|usmle|medmcqa|pubmedqa"
 TASK_NAME = re.compile(rf"({BENCHMARKS})(?:-((?:5_)?[^_]+))?(?:_(.+))?")  # usmle-5_options
 # Beside other JSON files, but not in hidden folders: results may lie in a checkpoint's own folder.
 DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
-RESULT_PATH = re.compile(rf"(?:[^./][^/]*/)*(?:results[^/]*|[^./][^/]*_{DATE})\.json")
+RESULT_PATH = re.compile(rf"(?:[^./][^/]*/)*(?:results[^/]*|(?!medbench_)[^./][^/]*_{DATE})\.json")
 HUB_CACHE = re.compile(r"models--(.+?)(?:/snapshots/[0-9a-f]+)?$")
 
 

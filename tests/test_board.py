@@ -11,7 +11,8 @@ import pytest
 
 from medbench.errors import MissingExtra, ResultError
 from medbench.report import table
-from medbench.report.board import FORMATS, Cell, Column, board, grid
+from medbench.report.board import FORMATS, board
+from medbench.report.grid import Cell, Column, grid
 from medbench.results import read_results
 from medbench.scoring.statistics import wilson
 
@@ -180,7 +181,7 @@ def test_a_failure_leaves_old_files_whole(tmp_path: Path, monkeypatch: pytest.Mo
     output = tmp_path / "board"
     board([path], output, ["md"])
     before = (output / "board.md").read_text(encoding="utf-8")
-    monkeypatch.setattr(table, "table", full)
+    monkeypatch.setattr("medbench.report.board.table", full)
     with pytest.raises(ResultError, match=r"board: cannot be written \(No space left on device\)"):
         board([path], output, ["md"])
     assert (output / "board.md").read_text(encoding="utf-8") == before

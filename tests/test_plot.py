@@ -12,7 +12,7 @@ import pytest
 
 from medbench.errors import MissingExtra
 from medbench.report import plot
-from medbench.report.board import grid
+from medbench.report.grid import grid
 from medbench.results import Results, Score
 
 if TYPE_CHECKING:

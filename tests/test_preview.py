@@ -92,10 +92,9 @@ def test_special_tokens_stand_out(weightless: Path) -> None:
 
 
 def test_command(weightless: Path, tmp_path: Path, capsys: Any) -> None:
-    main(
-        ["eval", str(weightless), "--tasks", "mmedbench_french,kormedmcqa-cot_nurse", "--dry-run"]
-        + ["--limit", "2", "--output", str(tmp_path / "out")]
-    )
+    tasks = "mmedbench_french,kormedmcqa-cot_nurse"
+    line = f"eval {weightless} --tasks {tasks} --dry-run --limit 2 --output {tmp_path}/out"
+    main(line.split())
     printed = capsys.readouterr().out
     assert re.search(r"mmedbench_french.*first prompt: \d+ tokens", printed)
     assert "<s><|turn|>user\nQuestion : " in printed

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medbench.errors import MissingExtra
-from medbench.report.board import SHARES, Cell, Column, Panel, grid, shown
+from medbench.report.grid import SHARES, Cell, Column, Panel, grid, shown
 from medbench.results import Results, one_line
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from medbench.report.board import MARKS, SHARES, Cell, Column, Panel, grid, shown
+from medbench.report.grid import MARKS, SHARES, Cell, Column, Panel, grid, shown
 from medbench.results import Results, Score, one_line
 
 if TYPE_CHECKING:
