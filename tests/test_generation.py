@@ -25,7 +25,7 @@ class Echo(GeneratesBatches):
     tokenizer = SimpleNamespace(eos_token="</s>")
     max_length = 20
     max_gen_toks = 4
-    think_end_token = None
+    think_end_token: str | None = None
     rank = 0
 
     def __init__(self, batch_size: int | str = 2) -> None:
@@ -34,7 +34,7 @@ class Echo(GeneratesBatches):
         self.cached: list[tuple[str, Any, str]] = []
         self.cache_hook = SimpleNamespace(add_partial=lambda *one: self.cached.append(one))
 
-    def tok_encode(self, text: str) -> list[int]:  # type: ignore[override]
+    def tok_encode(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
 
     def generate_batch(
@@ -68,7 +68,7 @@ def test_answers_come_in_the_order_of_the_requests() -> None:
 
 def test_alike_settings_go_together() -> None:
     lm = Echo(batch_size=8)
-    hot = {"do_sample": True, "temperature": 0.7}
+    hot: dict[str, Any] = {"do_sample": True, "temperature": 0.7}
     requests = [ask("a"), ask("b", **hot), ask("cc"), ask("d", max_gen_toks=9), ask("ee", **hot)]
     requests.append(ask("f", bad_words_ids=[[1]]))  # a list cannot be hashed
     assert batches(lm, requests) == [["cc", "a"], ["ee", "b"], ["d"], ["f"]]

@@ -130,8 +130,8 @@ def test_kormedmcqa_is_the_rule_of_lm_eval(stock_filter: Any, output: str) -> No
         ("yesno", PUBMED, "A"),
         ("noyes", PUBMED, "B"),
         ("maybe", PUBMED, "C"),
-        ("Maybe", PUBMED, ""),  # only as the whole raw output
-        ("maybe.", PUBMED, ""),
+        ("Maybe", PUBMED, "C"),
+        ("maybe.", PUBMED, ""),  # only as the whole raw output
         ("maybe\n", PUBMED, ""),
         ("The answer is yes", PUBMED, ""),  # the first word stands for the first tokens
         ("결핵", FOUR, ""),

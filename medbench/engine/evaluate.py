@@ -30,6 +30,8 @@ def evaluate(run: Run) -> Path:
     tasks = plan.load_tasks(names, manager)
     tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
     chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
+    # rendering one question of each task tells too few shots and a double BOS before a model loads
+    list(preview.preview(tasks, tokenizer, chat=chat, limit=1, num_fewshot=run.num_fewshot))
     arguments = model_arguments(run)
     scratch = make_scratch(run.output)
     try:

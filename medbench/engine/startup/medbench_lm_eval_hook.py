@@ -58,25 +58,35 @@ class Finder:
 def add_task_folder(manager):
     """Put our tasks between lm-eval's own and the user's `--include_path`, which still wins."""
     from functools import wraps
-    from importlib.util import find_spec
 
-    from medbench.paths import folder
-
-    discovers = "discover_plugin_task_paths" in vars(manager)
-    if discovers and find_spec(ENTRY_POINT) is not None:
+    try:
+        from medbench.paths import folder
+    except ImportError:  # a leftover of an uninstalled or moved medbench
+        return
+    if "discover_plugin_task_paths" in vars(manager) and has_entry_point():
         return
     tasks = str(folder("tasks"))
     original = manager.TaskManager.__init__
 
     @wraps(original)
-    def init(self, verbosity=None, include_path=None, include_defaults=True, metadata=None):
+    def init(self, verbosity=None, include_path=None, include_defaults=True, *rest, **named):
         if include_defaults:
             given = include_path if isinstance(include_path, (list, tuple)) else [include_path]
             others = [path for path in given if path and os.path.realpath(path) != tasks]
             include_path = [tasks, *others]
-        original(self, verbosity, include_path, include_defaults, metadata)
+        original(self, verbosity, include_path, include_defaults, *rest, **named)
 
     manager.TaskManager.__init__ = init
+
+
+def has_entry_point():
+    """Tell whether our entry point leads to tasks; in a checkout they lie elsewhere."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(ENTRY_POINT) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def add_models(_):
