@@ -22,11 +22,11 @@ demo: .venv/installed
 	$(BIN)/medbench board runs/demo --output runs/demo
 
 test: check
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: check .venv-vllm/installed
-	$(BIN)/python -m pytest -n 2
-	$(VLLM_BIN)/python -m pytest -m vllm
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(VLLM_BIN)/python -m pytest tests/test_backends.py
 
 check: .venv/installed
 	$(BIN)/ruff check
@@ -41,7 +41,7 @@ board: .venv/installed
 	$(BIN)/medbench board leaderboard/measured --output leaderboard
 	$(BIN)/python -m medbench.docs
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/installed: pyproject.toml constraints.txt medbench/engine/startup/medbench_lm_eval_hook.py
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP_INSTALL) torch
 	$(BIN)/python $(PIP_INSTALL) --editable '.[dev]'

@@ -51,14 +51,11 @@ def update(document: str, name: str, content: str) -> str:
 
 def stale() -> list[tuple[Path, str]]:
     """Return (path, new text) of every document that a command would write otherwise."""
-    changed = []
+    texts: dict[Path, str] = {}
     for name, (file, make) in PARTS.items():
         path = ROOT / file
-        old = path.read_text(encoding="utf-8")
-        new = update(old, name, make())
-        if new != old:
-            changed.append((path, new))
-    return changed
+        texts[path] = update(texts.get(path) or path.read_text(encoding="utf-8"), name, make())
+    return [(path, new) for path, new in texts.items() if new != path.read_text(encoding="utf-8")]
 
 
 def main() -> None:

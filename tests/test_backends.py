@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("vllm", reason="vLLM is not installed (make test-all installs it)")
-pytestmark = [pytest.mark.vllm, pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 TASKS = "mmedbench_english,mmedbench_french,usmle,pubmedqa-letters,kormedmcqa-direct_doctor"
 TOLERANCE = 0.01  # nats, summed over a continuation of up to ten tokens
@@ -61,7 +61,7 @@ def environment() -> dict[str, str]:
 def evaluate(model: str, output: Path, *options: str) -> Path:
     """Run `medbench eval` as a user would, and return the folder of its samples."""
     command = [sys.executable, "-m", "medbench", "eval", model, "--tasks", TASKS]
-    command += ["--limit", "6", "--chat-template", "off", "--gen-kwargs", "max_gen_toks=24"]
+    command += ["--limit", "4", "--chat-template", "off", "--gen-kwargs", "max_gen_toks=24"]
     done = subprocess.run(
         [*command, "--output", str(output), *options],
         env=environment(),
@@ -92,7 +92,7 @@ def samples(folder: Path) -> tuple[Letters, dict[tuple[str, int], str]]:
 def assert_agree(left: Path, right: Path) -> None:
     """Same log-probs within the tolerance, hence the same letters but for ties; same texts."""
     (scores, texts), (other_scores, other_texts) = samples(left), samples(right)
-    assert scores.keys() == other_scores.keys() and len(scores) == 24
+    assert scores.keys() == other_scores.keys() and len(scores) == 16
     for key, row in scores.items():
         differences = [abs(a - b) for a, b in zip(row, other_scores[key], strict=True)]
         assert max(differences) < TOLERANCE, (key, max(differences))

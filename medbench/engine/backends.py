@@ -13,10 +13,12 @@ def model_arguments(run: Run) -> dict[str, Any]:
     """Return the model class's arguments.
 
     Raises:
-        ModelError: the adapter cannot be found or read.
+        ModelError: the adapter cannot be found or read, or a generation setting is unknown.
     """
     if run.backend == "openai":
         return openai_arguments(run)
+    if run.backend == "hf":
+        check_generation(run)
     arguments: dict[str, Any] = {
         "pretrained": run.model,
         "dtype": run.dtype,
@@ -32,6 +34,23 @@ def model_arguments(run: Run) -> dict[str, Any]:
     if run.quantization:
         arguments["quantization"] = run.quantization
     return arguments
+
+
+def check_generation(run: Run) -> None:
+    """Refuse generation settings that transformers would refuse after the model has loaded.
+
+    Raises:
+        ModelError: names that are neither transformers' nor lm-eval's.
+    """
+    from transformers import GenerationConfig
+
+    given = [part.split("=")[0].strip() for part in (run.gen_kwargs or "").split(",") if part]
+    known = {"until", "max_gen_toks", "max_tokens", *vars(GenerationConfig())}
+    if unknown := [name for name in given if name not in known]:
+        raise ModelError(
+            f"--gen-kwargs {', '.join(unknown)}: unknown; transformers' GenerationConfig names "
+            "what there is, besides until and max_gen_toks"
+        )
 
 
 def device(run: Run) -> str:
