@@ -9,7 +9,7 @@
 
 PYTHON ?= python3
 MODEL ?= smollm2
-DEMO_TASKS := mmedbench,kormedmcqa-letters,usmle,usmle-5_options,medmcqa-letters,pubmedqa-letters,careqa-letters,mmedbench-paper
+DEMO_TASKS := mmedbench,kormedmcqa-letters,usmle,usmle-5_options,medmcqa-letters,pubmedqa-letters,careqa-letters,kormedmcqa-direct
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
