@@ -17,7 +17,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 .PHONY: demo test test-all check docs board clean
 
 demo: .venv/installed
-	model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
+	set -e; model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
 	MEDBENCH_DATA=sample $(BIN)/medbench eval "$$model" --tasks $(DEMO_TASKS) --output runs/demo
 	$(BIN)/medbench board runs/demo --output runs/demo
 

@@ -57,8 +57,7 @@ def convert(source: Path, target: Path) -> None:
     config = quantised.config
     del config.quantization_config
     config._name_or_path = f"HuggingFaceTB/{NAME}"
-    with torch.device("meta"):
-        model: Any = LlamaForCausalLM(config)
+    model: Any = LlamaForCausalLM(config).to(torch.bfloat16)  # type: ignore[arg-type]
     model.load_state_dict(quantised.state_dict())
     model.generation_config = quantised.generation_config
     model.save_pretrained(target)
