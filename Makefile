@@ -19,7 +19,8 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint c
 demo: .venv/installed
 	set -e; model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
 	MEDBENCH_DATA=sample $(BIN)/medbench eval "$$model" --tasks $(DEMO_TASKS) --output runs/demo
-	$(BIN)/medbench board runs/demo --output runs/demo
+	$(BIN)/medbench board runs/demo --output runs/demo > /dev/null
+	@echo "figure and tables: runs/demo/board.png, .svg, .md, .csv, .tex, .html"
 
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
