@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from medbench.engine.chat import render_chat
 from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
-from medbench.engine.option_tree import Branches, Score, score_trees, trees_work
+from medbench.engine.option_tree import Branches, Score, score_trees, trees_work, window
+from medbench.engine.shared_prefix import Prefix, groups
 from medbench.errors import MissingExtra, ModelError
 
 __all__ = ["QUANTIZATIONS", "MedbenchHF"]
@@ -66,18 +67,25 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
     ) -> list[Score]:
         """Score requests, all continuations of a context together where the model allows it."""
         scores: dict[int, Score] = {}
-        batches = self.tree_batches(requests, override_bs) if self.can_score_trees else []
-        for batch in tqdm(
-            batches, disable=disable_tqdm or self.rank != 0, desc="Scoring continuations"
-        ):
-            trees = [
-                Branches.of(context, [requests[index][2] for index in members])
-                for context, members in batch
-            ]
-            for (_, members), found in zip(batch, score_trees(self.model, trees), strict=True):
-                scores |= zip(members, found, strict=True)
-                for index in members:
-                    self.remember(requests[index], scores[index])
+        members = self.by_context(requests) if self.can_score_trees else {}
+        progress = tqdm(
+            total=len(members), disable=disable_tqdm or self.rank != 0, desc="Scoring questions"
+        )
+        size = override_bs or (8 if self.batch_size == "auto" else int(self.batch_size))
+        for length, contexts in groups(list(members)):
+            prefix = Prefix.of(self.model, contexts[0][:length]) if length else None
+            contexts.sort(key=len, reverse=True)
+            for start in range(0, len(contexts), size):
+                batch = contexts[start : start + size]
+                trees = [
+                    Branches.of(context[length:], [requests[i][2] for i in members[context]])
+                    for context in batch
+                ]
+                found = score_trees(self.model, trees, prefix)
+                for context, row in zip(batch, found, strict=True):
+                    self.remember(requests, members[context], row, scores)
+                progress.update(len(batch))
+        progress.close()
         rest = [index for index in range(len(requests)) if index not in scores]
         others = super()._loglikelihood_tokens(
             [requests[index] for index in rest], disable_tqdm or not rest, override_bs
@@ -85,10 +93,18 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         scores |= zip(rest, others, strict=True)
         return [scores[index] for index in range(len(requests))]
 
-    def remember(self, request: Encoded, score: Score) -> None:
-        """Tell lm-eval's response cache, as its own classes do."""
-        if request[0] is not None:
-            self.cache_hook.add_partial("loglikelihood", request[0], score)
+    def remember(
+        self,
+        requests: list[Encoded],
+        indices: list[int],
+        found: list[Score],
+        scores: dict[int, Score],
+    ) -> None:
+        """Keep one context's scores, and tell lm-eval's response cache as its own classes do."""
+        for index, score in zip(indices, found, strict=True):
+            scores[index] = score
+            if requests[index][0] is not None:
+                self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
 
     @functools.cached_property
     def can_score_trees(self) -> bool:
@@ -98,24 +114,21 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
             log.warning("this model scores continuations one by one, as lm-eval's hf does")
         return works
 
-    def tree_batches(
-        self, requests: list[Encoded], override_bs: int | None
-    ) -> list[list[tuple[tuple[int, ...], list[int]]]]:
-        """Group request indices by context, longest first; at most batch_size contexts a batch.
+    def by_context(self, requests: list[Encoded]) -> dict[tuple[int, ...], list[int]]:
+        """Return the indices of the requests of each context that a tree can score exactly.
 
-        What is too long for the model is left to lm-eval's path, which cuts from the left.
+        What is too long for the model is left to lm-eval's path, which cuts from the left; what is
+        wider than a sliding window, too.
         """
+        most = min(self.max_length, window(self.model) or self.max_length)
         contexts: dict[tuple[int, ...], list[int]] = {}
         for index, (_, context, _) in enumerate(requests):
             contexts.setdefault(tuple(context), []).append(index)
-        fitting = [
-            (context, members)
+        return {
+            context: members
             for context, members in contexts.items()
-            if len(context) + max(len(requests[i][2]) for i in members) <= self.max_length
-        ]
-        fitting.sort(key=lambda group: -len(group[0]))
-        size = override_bs or (8 if self.batch_size == "auto" else int(self.batch_size))
-        return [fitting[start : start + size] for start in range(0, len(fitting), size)]
+            if len(context) + max(len(requests[index][2]) for index in members) <= most
+        }
 
     def apply_chat_template(
         self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True

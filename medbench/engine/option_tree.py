@@ -18,7 +18,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["Branches", "Score", "score_trees", "trees_work"]
+from medbench.engine.shared_prefix import Prefix
+
+__all__ = ["Branches", "Score", "score_trees", "trees_work", "window"]
 
 Score = tuple[float, bool]
 """A continuation's log-probability, and whether it is the model's greedy choice."""
@@ -44,22 +46,28 @@ class Branches:
         )
 
 
-def score_trees(model: Any, batch: Sequence[Branches]) -> list[list[Score]]:
+def score_trees(
+    model: Any, batch: Sequence[Branches], prefix: Prefix | None = None
+) -> list[list[Score]]:
     """Score every continuation of every context with one forward pass; softmax in float32.
 
-    Shapes: B rows of W context and N node places; V vocabulary.
+    Contexts are what comes after the prefix, if there is one.
+    Shapes: B rows of P prefix, W context and N node places; V vocabulary.
     """
     width = max(len(one.context) for one in batch)
     places = max(len(one.nodes) for one in batch)
+    before = prefix.length if prefix else 0
     ids, positions, mask = layout(batch, width, places)
+    seen = torch.nn.functional.pad(mask, (before, 0), value=True)  # (B, W+N, P+W+N)
     lowest = torch.finfo(model.dtype).min
     with torch.inference_mode():
         logits = model(
             ids.to(model.device),
-            position_ids=positions.to(model.device),
-            attention_mask=((~mask)[:, None] * lowest).to(model.device, model.dtype),
+            position_ids=(before + positions).to(model.device),
+            attention_mask=((~seen)[:, None] * lowest).to(model.device, model.dtype),
             logits_to_keep=places + 1,
-            use_cache=False,
+            past_key_values=prefix.cache(len(batch)) if prefix else None,
+            use_cache=prefix is not None,
         ).logits  # (B, 1 + N, V)
         return [read(one, row) for one, row in zip(batch, logits, strict=True)]
 
@@ -101,25 +109,44 @@ def read(one: Branches, logits: torch.Tensor) -> list[Score]:
 def trees_work(model: Any) -> bool:
     """Try it: does this model give the same scores for a tree as for its branches one by one?
 
-    Models whose attention is not a mask over tokens (states, sliding windows, ALiBi, virtual
-    tokens) refuse the arguments or score otherwise; then the caller takes the ordinary path.
+    Models whose attention is not a mask over tokens (states, ALiBi, virtual tokens) refuse the
+    arguments or score otherwise; then the caller takes the ordinary path. Sliding windows are too
+    wide for a short trial: see `window`.
     """
     if "logits_to_keep" not in inspect.signature(base(model).forward).parameters:
         return False
-    sizes = torch.Generator().manual_seed(0)
+    seed = torch.Generator().manual_seed(0)
     vocabulary = model.get_input_embeddings().num_embeddings
-    tokens = torch.randint(vocabulary, (48,), generator=sizes).tolist()
-    context, ends = tokens[:24], [tokens[24:32], [*tokens[24:28], *tokens[32:36]], tokens[36:44]]
+    tokens = torch.randint(vocabulary, (48,), generator=seed).tolist()
+    start, contexts = tokens[:8], [tokens[8:24], tokens[8:13]]
+    ends = [tokens[24:32], [*tokens[24:28], *tokens[32:36]], tokens[36:44]]
     try:
-        together = score_trees(model, [Branches.of(context, ends), Branches.of(context[:5], ends)])
-    except (ValueError, TypeError, RuntimeError, IndexError):
+        alone = score_trees(model, [Branches.of([*start, *one], ends) for one in contexts])
+        prefix = Prefix.of(model, start)
+        after = score_trees(model, [Branches.of(one, ends) for one in contexts], prefix)
+    except (ValueError, TypeError, RuntimeError, IndexError, AttributeError):
         return False
     tolerance = 1e-3 if model.dtype == torch.float32 else 1.0
-    return all(
-        abs(found[0] - plain(model, start, end)) < tolerance
-        for start, row in zip((context, context[:5]), together, strict=True)
-        for end, found in zip(ends, row, strict=True)
-    )
+    for context, rows in zip(contexts, zip(alone, after, strict=True), strict=True):
+        wanted = [plain(model, [*start, *context], end) for end in ends]
+        for row in rows:
+            found = [score for score, _ in row]
+            if any(abs(a - b) >= tolerance for a, b in zip(wanted, found, strict=True)):
+                return False
+    return True
+
+
+def window(model: Any) -> int | None:
+    """Return the most tokens that every layer sees whole, from the model's configuration.
+
+    A tree's mask says nothing of sliding or chunked attention, so longer sequences are not for it.
+    """
+    config = base(model).config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["sliding_attention"])
+    if kinds == {"full_attention"}:
+        return None
+    sizes = [getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    return min((size for size in sizes if size), default=None)
 
 
 def base(model: Any) -> Any:
