@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lm_eval.models.huggingface import HFLM
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from medbench.engine.hf import Encoded, MedbenchHF
+from medbench.engine.generation import Encoded
+from medbench.engine.hf import MedbenchHF
 from medbench.engine.option_tree import Branches, trees_work, window
 from medbench.engine.shared_prefix import WORTHWHILE, common_length, groups
 

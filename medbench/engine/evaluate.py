@@ -151,11 +151,12 @@ def publish(scratch: Path, run: Run, facts: dict[str, Any]) -> Path:
     """Move finished files to their place, the results last: a results file means all is there.
 
     Raises:
-        ResultError: lm-eval wrote no results (it only warns when it cannot).
+        ResultError: lm-eval wrote no results, or not all samples (it only warns when it cannot).
     """
     written = sorted(path for path in scratch.rglob("*") if path.is_file())
     results = [path for path in written if path.name.startswith("results_")]
-    if not results:
+    samples = [path for path in written if path.name.startswith("samples_")]
+    if not results or len(samples) < len(facts["tasks"]):
         raise ResultError(f"lm-eval could not write its results below {run.output}")
     folder = run.output / run.display_name
     folder.mkdir(parents=True, exist_ok=True)

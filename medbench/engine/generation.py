@@ -16,9 +16,11 @@ from tqdm import tqdm
 
 from medbench.errors import ModelError
 
-__all__ = ["FinishReason", "GeneratesBatches", "Generation", "Settings", "finish_reason"]
+__all__ = ["Encoded", "FinishReason", "GeneratesBatches", "Generation", "Settings", "finish_reason"]
 
 FinishReason = Literal["stop", "length"]
+Encoded = tuple[tuple[str, str] | None, list[int], list[int]]
+"""((context, continuation) as text, context tokens, continuation tokens)."""
 
 
 class Generation(str):

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from medbench.engine.chat import render_chat
-from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
+from medbench.engine.generation import Encoded, FinishReason, GeneratesBatches, Settings
 from medbench.engine.option_tree import Branches, Score, score_trees, trees_work, window
 from medbench.engine.shared_prefix import Prefix, groups
 from medbench.errors import MissingExtra, ModelError
@@ -25,8 +25,6 @@ __all__ = ["QUANTIZATIONS", "MedbenchHF"]
 
 log = logging.getLogger(__name__)
 QUANTIZATIONS = ("nf4", "fp4", "int8")
-Encoded = tuple[tuple[str, str] | None, list[int], list[int]]
-"""((context, continuation) as text, context tokens, continuation tokens)."""
 
 
 class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]

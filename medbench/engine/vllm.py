@@ -18,12 +18,10 @@ from vllm import SamplingParams
 
 from medbench.engine.adapter import read_adapter
 from medbench.engine.chat import render_chat
-from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
+from medbench.engine.generation import Encoded, FinishReason, GeneratesBatches, Settings
 
 __all__ = ["MedbenchVLLM"]
 
-Encoded = tuple[tuple[str, str] | None, list[int], list[int]]
-"""((context, continuation) as text, context tokens, continuation tokens)."""
 CAN_ASK = "logprob_token_ids" in inspect.signature(SamplingParams).parameters
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)  # what vLLM accepts as max_lora_rank
 
