@@ -15,7 +15,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from medbench.engine.backends import register
-from medbench.engine.hf import QUANTIZATIONS, MedbenchHF
+from medbench.engine.hf import MedbenchHF
+from medbench.engine.quantization import QUANTIZATIONS
 from medbench.errors import ModelError
 
 LINEARS = {

@@ -62,8 +62,8 @@ class Settings:
 class GeneratesBatches:
     """A mix-in for lm-eval model classes: `generate_until` in terms of `generate_batch`.
 
-    Requests are grouped by their settings and sorted by length, longest first. A prompt that does
-    not leave room for its answer is cut from the left, as lm-eval does.
+    Requests with the same settings go together, longest first. A prompt that does not leave room
+    for its answer is cut from the left, as lm-eval does.
     """
 
     tokenizer: Any
@@ -86,28 +86,39 @@ class GeneratesBatches:
     ) -> list[Generation]:
         """Generate for every request, in the order of the requests."""
         answers: dict[int, Generation] = {}
-        batches = list(self.batches(requests))
-        progress = tqdm(
-            total=len(requests), disable=disable_tqdm or self.rank != 0, desc="Generating"
-        )
-        for settings, indices, prompts in batches:
-            outputs = self.generate_batch(prompts, settings)
-            for index, (text, reason) in zip(indices, outputs, strict=True):
-                answers[index] = Generation(self.finished(text, settings), reason)
-                self.cache_hook.add_partial("generate_until", requests[index].args, answers[index])
-                progress.update(1)
-        progress.close()
+        groups = list(self.groups(requests))
+        hidden = disable_tqdm or self.rank != 0
+        with tqdm(total=len(requests), disable=hidden, desc="Generating") as progress:
+            for settings, indices, prompts in groups:
+                for number, text, reason in self.generate_texts(prompts, settings):
+                    index = indices[number]
+                    answers[index] = Generation(self.finished(text, settings), reason)
+                    request = requests[index]
+                    self.cache_hook.add_partial("generate_until", request.args, answers[index])
+                    progress.update(1)
         return [answers[index] for index in range(len(requests))]
 
-    def batches(
+    def generate_texts(
+        self, prompts: Sequence[list[int]], settings: Settings
+    ) -> Iterator[tuple[int, str, FinishReason]]:
+        """Yield (index, text, reason) for prompts that are alike in their settings."""
+        size = 64 if self.batch_size == "auto" else int(self.batch_size)
+        order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
+        for start in range(0, len(order), size):
+            batch = order[start : start + size]
+            outputs = self.generate_batch([prompts[index] for index in batch], settings)
+            for index, (text, reason) in zip(batch, outputs, strict=True):
+                yield index, text, reason
+
+    def groups(
         self, requests: list[Instance]
     ) -> Iterator[tuple[Settings, list[int], list[list[int]]]]:
-        """Yield (settings, request indices, prompts), alike settings and lengths together.
+        """Yield (settings, request indices, prompts), alike settings together.
 
         Raises:
             ModelError: the answer alone is longer than the model's context.
         """
-        groups: dict[str, tuple[Settings, list[tuple[int, list[int]]]]] = {}
+        found: dict[str, tuple[Settings, list[int], list[list[int]]]] = {}
         for index, request in enumerate(requests):
             context, arguments = request.args
             settings = self.settings(arguments)
@@ -118,14 +129,10 @@ class GeneratesBatches:
                     f"model's {self.max_length} tokens; lower it with --gen-kwargs max_gen_toks=…"
                 )
             limit = min(room, request.doc.get("prompt_tokens") or room)
-            member = index, self.tok_encode(context)[-limit:]
-            groups.setdefault(repr(settings), (settings, []))[1].append(member)
-        size = 64 if self.batch_size == "auto" else int(self.batch_size)
-        for settings, members in groups.values():
-            members.sort(key=lambda member: -len(member[1]))
-            for start in range(0, len(members), size):
-                indices, prompts = zip(*members[start : start + size], strict=True)
-                yield settings, list(indices), list(prompts)
+            _, indices, prompts = found.setdefault(repr(settings), (settings, [], []))
+            indices.append(index)
+            prompts.append(self.tok_encode(context)[-limit:])
+        yield from found.values()
 
     def settings(self, arguments: dict[str, Any]) -> Settings:
         """Read a task's generation_kwargs."""

@@ -1,40 +1,62 @@
-"""`--model medbench-hf`: lm-eval's Hugging Face class plus what a medical run needs.
+"""`--model medbench-hf`: lm-eval's Hugging Face class on the packed engine.
 
-It tells why a generation ended, loads 4-bit and 8-bit models on transformers 5 (lm-eval 0.4.13's
-own `load_in_4bit` raises there), and folds a system message into the first user turn where a chat
-template knows no system role, instead of dropping the instruction.
+Every shared token is computed once, logits only where they are read, softmax in float32: in 16
+bits, log-probabilities fall on a grid of 1/8, letters tie, and the first one wins. What the engine
+cannot do for a model takes lm-eval's own path, and the log says so once.
+
+The class also tells why a generation ended, loads 4-bit and 8-bit models on transformers 5
+(lm-eval 0.4.13's own `load_in_4bit` raises there), and folds a system message into the first user
+turn where a chat template knows no system role, instead of dropping the instruction.
 """
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from peft import PeftModel
 from safetensors import SafetensorError
 from tqdm import tqdm
 
 from medbench.engine.chat import render_chat
 from medbench.engine.generation import Encoded, FinishReason, GeneratesBatches, Settings
-from medbench.engine.option_tree import Branches, Score, score_trees, trees_work, window
-from medbench.engine.shared_prefix import Prefix, groups
-from medbench.errors import MissingExtra, ModelError
+from medbench.engine.packed.scores import BATCH_TOKENS, Limits, Score, score
+from medbench.engine.packed.texts import Row, generate
+from medbench.engine.packed.trial import packing_works, widest
+from medbench.engine.packed.trie import Branches
+from medbench.engine.processors import chooser
+from medbench.engine.quantization import bitsandbytes_config
+from medbench.errors import ModelError
 
-__all__ = ["QUANTIZATIONS", "MedbenchHF"]
+__all__ = ["MedbenchHF"]
 
 log = logging.getLogger(__name__)
-QUANTIZATIONS = ("nf4", "fp4", "int8")
+ROWS = 32
+"""Texts generated at once where batch_size is auto."""
+ORDINARY_ROWS = 8
+"""Rows of lm-eval's path on a processor where batch_size is auto; it can't measure memory there."""
 
 
 class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
-    """Causal models through transformers; `quantization=nf4|fp4|int8` quantises at load.
+    """Causal models through transformers.
 
-    The softmax is taken in float32: in 16 bits, log-probabilities fall on a grid of 1/8, letters
-    tie, and the first one wins.
+    `quantization=nf4|fp4|int8` quantises at load; `batch_tokens` is the most tokens of one forward
+    pass; `batch_size` is the number of texts generated at once; `strict` makes answers independent
+    of batch size, order and neighbours, and slower.
     """
 
-    def __init__(self, pretrained: Any, *, softmax_dtype: str = "float32", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        pretrained: Any,
+        *,
+        softmax_dtype: str = "float32",
+        batch_tokens: int = BATCH_TOKENS,
+        strict: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.limits = Limits(batch_tokens, strict)
         try:
             super().__init__(pretrained, softmax_dtype=softmax_dtype, **kwargs)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -63,30 +85,24 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         disable_tqdm: bool = False,
         override_bs: int | None = None,
     ) -> list[Score]:
-        """Score requests, all continuations of a context together where the model allows it."""
+        """Score requests packed where the model allows it, the others in lm-eval's way."""
         scores: dict[int, Score] = {}
-        members = self.by_context(requests) if self.can_score_trees else {}
-        progress = tqdm(
-            total=len(members), disable=disable_tqdm or self.rank != 0, desc="Scoring questions"
-        )
-        size = override_bs or (8 if self.batch_size == "auto" else int(self.batch_size))
-        for length, contexts in groups(list(members)):
-            prefix = Prefix.of(self.model, contexts[0][:length]) if length else None
-            contexts.sort(key=len, reverse=True)
-            for start in range(0, len(contexts), size):
-                batch = contexts[start : start + size]
-                trees = [
-                    Branches.of(context[length:], [requests[i][2] for i in members[context]])
-                    for context in batch
-                ]
-                found = score_trees(self.model, trees, prefix)
-                for context, row in zip(batch, found, strict=True):
-                    self.remember(requests, members[context], row, scores)
-                progress.update(len(batch))
-        progress.close()
+        members = self.by_context(requests) if self.can_pack else {}
+        questions = [
+            Branches.of(context, [requests[index][2] for index in indices])
+            for context, indices in members.items()
+        ]
+        groups = list(members.values())
+        hidden = disable_tqdm or self.rank != 0
+        with tqdm(total=len(questions), disable=hidden, desc="Scoring questions") as progress:
+            for number, found in score(self.base, questions, self.limits):
+                self.remember(requests, groups[number], found, scores)
+                progress.update(1)
         rest = [index for index in range(len(requests)) if index not in scores]
         others = super()._loglikelihood_tokens(
-            [requests[index] for index in rest], disable_tqdm or not rest, override_bs
+            [requests[index] for index in rest],
+            disable_tqdm or not rest,
+            override_bs or self.ordinary_rows,
         )
         scores |= zip(rest, others, strict=True)
         return [scores[index] for index in range(len(requests))]
@@ -99,33 +115,58 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         scores: dict[int, Score],
     ) -> None:
         """Keep one context's scores, and tell lm-eval's response cache as its own classes do."""
-        for index, score in zip(indices, found, strict=True):
-            scores[index] = score
+        for index, one in zip(indices, found, strict=True):
+            scores[index] = one
             if requests[index][0] is not None:
-                self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+                self.cache_hook.add_partial("loglikelihood", requests[index][0], one)
+
+    @property
+    def base(self) -> Any:
+        """The transformers model; an adapter's layers are inside it."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @functools.cached_property
-    def can_score_trees(self) -> bool:
-        """Tell whether this model can score continuations as a tree; say it once if not."""
-        works = self.backend == "causal" and trees_work(self.model)
+    def can_pack(self) -> bool:
+        """Tell whether the packed engine works for this model; say it once if not.
+
+        Raises:
+            ModelError: it does not, and strict answers were asked for.
+        """
+        works = (
+            self.backend == "causal"
+            and self.mixed_precision_dtype is None
+            and packing_works(self.base, self.model)
+        )
+        if not works and self.limits.strict:
+            raise ModelError(
+                "this model's attention can't be computed in parts; run it without strict"
+            )
         if not works:
-            log.warning("this model scores continuations one by one, as lm-eval's hf does")
+            log.warning("this model takes lm-eval's own path, which computes shared tokens anew")
         return works
 
-    def by_context(self, requests: list[Encoded]) -> dict[tuple[int, ...], list[int]]:
-        """Return the indices of the requests of each context that a tree can score exactly.
+    @functools.cached_property
+    def longest(self) -> int:
+        """Tokens up to which the packed engine is exact; what is longer takes lm-eval's path."""
+        return min(self.max_length, widest(self.base) or self.max_length)
 
-        What is too long for the model is left to lm-eval's path, which cuts from the left; what is
-        wider than a sliding window, too.
+    @property
+    def ordinary_rows(self) -> int | None:
+        """Rows of lm-eval's own path; None: as lm-eval decides."""
+        return ORDINARY_ROWS if self.batch_size == "auto" and self.device.type == "cpu" else None
+
+    def by_context(self, requests: list[Encoded]) -> dict[tuple[int, ...], list[int]]:
+        """Return the indices of the requests of each context that the engine scores exactly.
+
+        What is too long is left to lm-eval's path, which cuts from the left.
         """
-        most = min(self.max_length, window(self.model) or self.max_length)
         contexts: dict[tuple[int, ...], list[int]] = {}
         for index, (_, context, _) in enumerate(requests):
             contexts.setdefault(tuple(context), []).append(index)
         return {
             context: members
             for context, members in contexts.items()
-            if len(context) + max(len(requests[index][2]) for index in members) <= most
+            if len(context) + max(len(requests[index][2]) for index in members) <= self.longest
         }
 
     def apply_chat_template(
@@ -135,6 +176,40 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         return render_chat(
             self.tokenizer, chat_history, add_generation_prompt, **self.chat_template_args
         )
+
+    def generate_texts(
+        self, prompts: Sequence[list[int]], settings: Settings
+    ) -> Iterator[tuple[int, str, FinishReason]]:
+        """Generate greedily with rows that come and go; all else in batches, as transformers does.
+
+        Yields (index, text, reason) as soon as a text is done.
+        """
+        choose = chooser(self.model.generation_config, settings, self.device)
+        longest = max(map(len, prompts)) + settings.max_new_tokens
+        if choose is None or not self.can_pack or longest > self.longest:
+            yield from super().generate_texts(prompts, settings)
+            return
+        ends, most = self.end_tokens(settings), settings.max_new_tokens
+        has_stop = self.stop_finder(settings)
+
+        def is_done(row: Row) -> bool:
+            last = row.tokens[-1]
+            return last in ends or len(row.tokens) >= most or has_stop(row.tokens)
+
+        rows = ROWS if self.batch_size == "auto" else int(self.batch_size)
+        for row in generate(self.base, prompts, choose, is_done, self.limits, rows):
+            yield row.index, *self.ending(row.tokens, settings)
+
+    def stop_finder(self, settings: Settings) -> Callable[[Sequence[int]], bool]:
+        """Return a check of a text's last tokens for a stop string."""
+        stops = settings.until
+        width = max((len(self.tok_encode(stop)) for stop in stops), default=0) + 4
+
+        def has_stop(tokens: Sequence[int]) -> bool:
+            tail = self.tok_decode(tokens[-width:], skip_special_tokens=False)
+            return any(stop in tail for stop in stops)
+
+        return has_stop
 
     def generate_batch(
         self, prompts: Sequence[list[int]], settings: Settings
@@ -179,30 +254,3 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
             *(end if isinstance(end, list) else [end]),
             *self.tokenizer.convert_tokens_to_ids(sorted(special)),
         }
-
-
-def bitsandbytes_config(quantization: str) -> Any:
-    """Return nf4 or fp4 (double quantisation, bfloat16 compute) or int8, as QLoRA sets them.
-
-    Source: arXiv 2305.14314.
-
-    Raises:
-        ModelError: the name is unknown.
-        MissingExtra: bitsandbytes is not installed.
-    """
-    from importlib.util import find_spec
-
-    from transformers import BitsAndBytesConfig
-
-    if quantization not in QUANTIZATIONS:
-        raise ModelError(f"quantization={quantization!r} is unknown: {', '.join(QUANTIZATIONS)}")
-    if find_spec("bitsandbytes") is None:
-        raise MissingExtra("hf", f"Loading in {quantization}")
-    if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=quantization,
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16,
-    )
