@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from medbench import data
 from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
 from medbench.engine.hf import MedbenchHF
+from medbench.engine.processors import chooser
 from medbench.errors import ModelError
 
 GREEDY = {"do_sample": False, "until": ["#"], "max_gen_toks": 4}
@@ -214,10 +215,30 @@ def test_ending(model: Any, said: str, until: list[str], text: str, reason: str)
     assert lm.ending(row, lm.settings({**GREEDY, "until": until})) == (text, reason)
 
 
-def test_repetition_penalty_changes_the_text(model: Any) -> None:
+@pytest.mark.parametrize(
+    "options", [{"repetition_penalty": 1.5}, {"no_repeat_ngram_size": 2}], ids=str
+)
+@pytest.mark.parametrize("strict", [False, True])
+def test_penalties_are_those_of_lm_eval(
+    model: Any, options: dict[str, Any], strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = real_requests(8, max_gen_toks=24)
+    lm = make(MedbenchHF, model, 4, strict=strict)
+    plain = generate(lm, asked)
+    for name, value in options.items():  # as a chat model brings them
+        monkeypatch.setattr(model.generation_config, name, value)
+    changed = generate(lm, asked)
+    assert changed == generate(make(HFLM, model, 1), asked) != plain
+
+
+def test_what_is_not_greedy_is_left_to_transformers(model: Any) -> None:
     lm = make(MedbenchHF, model, 4)
-    plain = generate(lm, real_requests(8, max_gen_toks=24))
-    assert generate(lm, real_requests(8, max_gen_toks=24, repetition_penalty=1.5)) != plain
+    settings = lm.settings({**GREEDY, "do_sample": True, "temperature": 0.7})
+    assert chooser(model.generation_config, settings, lm.device) is None
+    settings = lm.settings({**GREEDY, "num_beams": 2})
+    assert chooser(model.generation_config, settings, lm.device) is None
+    assert chooser(model.generation_config, lm.settings(GREEDY), lm.device) is not None
+    assert len(generate(lm, real_requests(3, num_beams=2))) == 3
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -11,12 +11,12 @@ turn where a chat template knows no system role, instead of dropping the instruc
 
 import functools
 import logging
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from peft import PeftModel
 from safetensors import SafetensorError
 from tqdm import tqdm
 
@@ -123,7 +123,10 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
     @property
     def base(self) -> Any:
         """The transformers model; an adapter's layers are inside it."""
-        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        peft = sys.modules.get("peft")  # its import takes seconds, and most runs need none
+        if peft is not None and isinstance(self.model, peft.PeftModel):
+            return self.model.get_base_model()
+        return self.model
 
     @functools.cached_property
     def can_pack(self) -> bool:

@@ -21,7 +21,6 @@ __all__ = ["PackPlan", "Path", "forward"]
 class Path:
     """Keys and values of the blocks from a root down to where the next pack goes on."""
 
-    blocks: list[Block] = field(default_factory=list)
     layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = field(default_factory=dict)
     """Keys and values of each layer, each (1, heads, length, head size)."""
 
@@ -171,5 +170,4 @@ def forward(model: Any, pack: Sequence[Block], plan: PackPlan, keep: Sequence[in
             logits_to_keep=torch.tensor(keep or [0], device=model.device),
             use_cache=False,
         ).logits[0]
-    plan.path.blocks = list(plan.kept)
     return logits[: len(keep)]  # type: ignore[no-any-return]

@@ -59,13 +59,6 @@ class Reading:
                     after.append(token)
         return cls(question, asked, {}, {})
 
-    def read(self, node: Node, logits: torch.Tensor) -> None:
-        """Take what is asked from the logits (V,) behind a node."""
-        asked = self.asked.get(node, [])
-        found = (logits[asked] - logits.logsumexp(-1)).tolist()
-        self.log_probs |= {(*node, token): value for token, value in zip(asked, found, strict=True)}
-        self.greedy[node] = int(logits.argmax())
-
     def scores(self) -> list[Score]:
         """Sum along each continuation."""
         found = []
@@ -98,8 +91,7 @@ def score(
             plan = PackPlan(pack, path, after[0] if after else None)
             reads = list(places_to_read(pack, plan, ends, bushes))
             logits = forward(model, pack, plan, [place for place, _, _ in reads])
-            for row, (_, index, node) in zip(logits.float(), reads, strict=True):
-                readers[index].read(node, row)
+            note(logits.float(), [(readers[index], node) for _, index, node in reads])
             for block in pack:
                 index = bushes.get(block, ends.get(block, -1))
                 if index in readers and places[index][1] in (None, block):
@@ -116,3 +108,16 @@ def places_to_read(
             yield start + len(block.tokens) - 1, ends[block], ()
         for at, node in enumerate(block.nodes or ()):
             yield start + at, bushes[block], node
+
+
+def note(logits: torch.Tensor, reads: Sequence[tuple[Reading, Node]]) -> None:
+    """Take what is asked from the logits (R, V) behind R nodes."""
+    asked = [one.asked.get(node, []) for one, node in reads]
+    rows = [row for row, tokens in enumerate(asked) for _ in tokens]
+    tokens = [token for tokens in asked for token in tokens]
+    values = (logits[rows, tokens] - logits.logsumexp(-1)[rows]).tolist()
+    for row, token, value in zip(rows, tokens, values, strict=True):
+        reading, node = reads[row]
+        reading.log_probs[*node, token] = value
+    for (reading, node), token in zip(reads, logits.argmax(-1).tolist(), strict=True):
+        reading.greedy[node] = token
