@@ -31,9 +31,25 @@ def board() -> str:
     return table(read_results([paths.folder("leaderboard") / "measured"]), "markdown").rstrip()
 
 
+def zoo() -> str:
+    """The table of recipes."""
+    from medbench.training.zoo import zoo_table
+
+    return zoo_table()
+
+
+def recipe() -> str:
+    """The table of a recipe's settings."""
+    from medbench.recipe.reference import reference
+
+    return reference()
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "tasks": ("tasks/README.md", tasks),
     "board": ("README.md", board),
+    "zoo": ("adapters/README.md", zoo),
+    "recipe": ("adapters/README.md", recipe),
 }
 
 

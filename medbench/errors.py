@@ -4,6 +4,7 @@ MedbenchError
 ├── DataError      rows cannot be found or read
 │   └── CorruptData  rows are there, but no program can read them
 ├── ModelError     a model, an adapter or a backend cannot be loaded
+├── RecipeError    a recipe cannot be read, or its settings do not go together
 ├── ResultError    a result file cannot be read
 ├── TaskError      a task name is unknown, or a task cannot run as asked
 └── MissingExtra   an optional dependency is not installed
@@ -15,6 +16,7 @@ __all__ = [
     "MedbenchError",
     "MissingExtra",
     "ModelError",
+    "RecipeError",
     "ResultError",
     "TaskError",
 ]
@@ -34,6 +36,10 @@ class CorruptData(DataError):
 
 class ModelError(MedbenchError):
     """A model, an adapter or a backend cannot be loaded."""
+
+
+class RecipeError(MedbenchError):
+    """A recipe cannot be read, or its settings do not go together."""
 
 
 class ResultError(MedbenchError):

@@ -1,0 +1,1 @@
+"""What trains models: estimates, examples, methods and the loop."""
