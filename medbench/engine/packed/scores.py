@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from medbench.engine.packed.attention import planned
+from medbench.engine.packed.linears import laid_out
 from medbench.engine.packed.passes import PackPlan, Path, forward
 from medbench.engine.packed.trie import Block, Branches, build, depth_first, packs
 
@@ -86,7 +87,7 @@ def score(
     rows = max(1, LOGITS // model.get_input_embeddings().num_embeddings)
     path = Path()
     cuts = packs(list(depth_first(roots)), limits.tokens, rows, alone=limits.strict)
-    with planned(model):
+    with planned(model), laid_out(model):
         for pack, after in pairwise([*cuts, []]):
             plan = PackPlan(pack, path, after[0] if after else None)
             reads = list(places_to_read(pack, plan, ends, bushes))

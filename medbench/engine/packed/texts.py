@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from medbench.engine.packed.attention import planned, running
+from medbench.engine.packed.linears import laid_out
 from medbench.engine.packed.passes import Path, forward
 from medbench.engine.packed.scores import STEP, STRICT_STEP, Limits
 from medbench.engine.packed.slots import Filling, Slots, Step
@@ -49,7 +50,7 @@ def generate(
 
     In strict mode rows run one at a time, so that a text depends on its prompt alone.
     """
-    with planned(model):
+    with planned(model), laid_out(model):
         if limits.strict:
             yield from one_by_one(model, prompts, choose, is_done)
             return
