@@ -1,4 +1,4 @@
-"""`medbench eval | board | ls | data | path`: one function a command, heavy imports inside it."""
+"""`medbench …`: one function a command, heavy imports inside it."""
 
 import argparse
 import logging
@@ -11,6 +11,8 @@ from medbench.errors import MedbenchError
 from medbench.paths import CONTENT_FOLDERS
 
 __all__ = ["main"]
+
+ENGINE_HELP = "stock: lm-eval's own class, to compare with (hf, vllm); default: medbench"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,14 +55,25 @@ def add_eval(command: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="local folder, Hub id, or name on the server (openai)")
     add("--tasks", required=True, help="task names, groups, wildcards; commas between them")
     add("--backend", choices=("hf", "vllm", "openai"), default="hf", help="default: hf")
-    add("--adapter", metavar="PATH_OR_REPO", help="PEFT adapter on top of MODEL")
+    add("--engine", choices=("medbench", "stock"), default="medbench", help=ENGINE_HELP)
+    add(
+        "--adapter",
+        action="append",
+        default=[],
+        dest="adapters",
+        metavar="PATH_OR_REPO",
+        help="PEFT adapter on top of MODEL; several are evaluated in turn on one loaded model, "
+        "`base` is the model alone",
+    )
     add("--quantization", choices=("nf4", "fp4", "int8"), help="quantise at load (hf)")
     add("--limit", type=int, metavar="N", help="only the first N questions of each task")
     add("--num-fewshot", type=int, metavar="K", help="examples before each question")
     add("--chat-template", choices=("auto", "on", "off"), default="auto", help="default: auto")
     add("--gen-kwargs", metavar="A=1,B=2", help="override generation settings")
-    add("--batch-size", default="8", metavar="N", help="requests at once, or auto; default: 8")
+    add("--batch-size", default="8", metavar="N", help="texts at once, or auto; default: 8")
     add("--device", help="cpu, cuda, cuda:1, mps; default: what there is")
+    add("--batch-tokens", type=int, metavar="N", help="tokens of one forward pass (hf)")
+    add("--strict", action="store_true", help="answers independent of batches and order (hf)")
     add("--dtype", default="auto", help="float32, bfloat16, float16; default: as saved")
     add("--base-url", metavar="URL", help="server of --backend openai, up to /v1")
     add("--tokenizer", metavar="PATH_OR_REPO", help="tokenizer of --backend openai")
@@ -76,9 +89,10 @@ def run_eval(options: argparse.Namespace) -> None:
     settings = {
         name: value
         for name, value in vars(options).items()
-        if name not in ("command", "command_name", "dry_run", "tasks")
+        if name not in ("command", "command_name", "dry_run")
     }
-    run = Run(tasks=tuple(name.strip() for name in options.tasks.split(",")), **settings)
+    settings["tasks"] = tuple(name.strip() for name in options.tasks.split(","))
+    run = Run(**settings | {"adapters": tuple(options.adapters)})
     if options.dry_run:
         from medbench.engine.evaluate import dry_run
         from medbench.engine.preview import show
@@ -88,9 +102,13 @@ def run_eval(options: argparse.Namespace) -> None:
     from medbench.engine.evaluate import evaluate
     from medbench.report.board import board
 
-    path = evaluate(run)
-    board([path], None, ())
-    print(f"results: {path}")
+    finished = evaluate(run)
+    if finished:
+        board([one.path for one in finished], None, ())
+    for one in finished:
+        print(f"results: {one.path}")
+        if run.strict:
+            print(f"answers: {one.answers[:12]}")
 
 
 def add_board(command: argparse.ArgumentParser) -> None:

@@ -1,10 +1,11 @@
-"""Where the content folders lie, and how a file is written: whole or not at all."""
+"""Where content folders lie; a file is written whole or not at all, and known by its digest."""
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["CONTENT_FOLDERS", "folder", "sample", "write"]
+__all__ = ["CONTENT_FOLDERS", "folder", "sample", "sha256", "write"]
 
 CONTENT_FOLDERS = ("tasks", "adapters", "train", "leaderboard")
 PACKAGE = Path(__file__).resolve().parent
@@ -35,3 +36,9 @@ def write(target: Path, content: bytes) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sha256(file: Path) -> str:
+    """Return the digest of a file's content, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

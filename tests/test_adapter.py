@@ -9,7 +9,7 @@ import torch
 from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from medbench.engine.adapter import Adapter, find_adapter, read_adapter
+from medbench.engine.adapter import Adapter, find_adapter, lora_settings, read_adapter
 from medbench.errors import ModelError
 
 WEIGHTS = "adapter_model.safetensors"
@@ -96,6 +96,10 @@ def test_full_description(tmp_path: Path) -> None:
         ({**LORA, "use_dora": None}, {"is_dora": False}),
         ({"peft_type": "PREFIX_TUNING", "num_virtual_tokens": 8}, {"kind": "PREFIX_TUNING"}),
         ({**LORA, "base_model_name_or_path": None}, {"base": ""}),
+        ({**LORA, "init_lora_weights": "gaussian", "bias": "none"}, {"changes_base": ""}),
+        ({**LORA, "init_lora_weights": True, "bias": None}, {"changes_base": ""}),
+        ({**LORA, "init_lora_weights": "olora"}, {"changes_base": "init_lora_weights=olora"}),
+        ({**LORA, "bias": "lora_only"}, {"changes_base": "bias=lora_only"}),
     ],
 )
 def test_field(tmp_path: Path, content: dict[str, Any], fields: dict[str, Any]) -> None:
@@ -112,6 +116,7 @@ def test_field(tmp_path: Path, content: dict[str, Any], fields: dict[str, Any]) 
         ({"peft_type": "PREFIX_TUNING"}, "vLLM runs LoRA adapters, not PREFIX_TUNING; use hf"),
         ({}, "vLLM runs LoRA adapters, not unknown"),
         ({**LORA, "rank_pattern": {"q_proj": 1024}}, "has rank 1024, vLLM runs LoRA up to 512"),
+        ({**LORA, "init_lora_weights": "pissa"}, "has init_lora_weights=pissa, which changes the"),
     ],
 )
 def test_vllm(tmp_path: Path, content: dict[str, Any], message: str | None) -> None:
@@ -121,6 +126,24 @@ def test_vllm(tmp_path: Path, content: dict[str, Any], message: str | None) -> N
         return
     with pytest.raises(ModelError, match=message):
         found.check_vllm()
+
+
+@pytest.mark.parametrize(
+    ("contents", "settings"),
+    [
+        ([LORA], {"max_lora_rank": 8, "lora_target_modules": ["q_proj", "v_proj"]}),
+        (
+            [LORA, {**LORA, "r": 33, "target_modules": ["o_proj", "q_proj"]}],
+            {"max_lora_rank": 64, "lora_target_modules": ["o_proj", "q_proj", "v_proj"]},
+        ),
+        ([LORA, {**LORA, "r": 2, "target_modules": "all-linear"}], {"max_lora_rank": 8}),
+    ],
+)
+def test_an_engine_for_all(
+    tmp_path: Path, contents: list[dict[str, Any]], settings: dict[str, Any]
+) -> None:
+    folders = (adapter(tmp_path / str(number), one) for number, one in enumerate(contents))
+    assert lora_settings([read_adapter(folder) for folder in folders]) == settings
 
 
 @pytest.mark.parametrize("name", ["nobody/no-such-adapter", "no/such/thing", "a b"])

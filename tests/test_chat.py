@@ -9,12 +9,11 @@ import pytest
 from jinja2.exceptions import TemplateError
 from transformers import AutoModelForCausalLM
 
-from medbench.engine.chat import fold_system, render_chat
 from medbench.engine.hf import MedbenchHF
 from medbench.engine.openai import MedbenchOpenAI
 from medbench.engine.plan import task_manager
-from medbench.engine.preview import encode
 from medbench.errors import ModelError
+from medbench.scoring.chat import encode, fold_system, render_chat
 
 INDEX = task_manager().task_index
 CASES = [

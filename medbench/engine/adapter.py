@@ -1,15 +1,20 @@
 """What an adapter's `adapter_config.json` says, and which backends can run it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medbench.errors import ModelError
 
-__all__ = ["Adapter", "find_adapter", "read_adapter"]
+__all__ = ["Adapter", "find_adapter", "lora_settings", "read_adapter"]
 
 CONFIG = "adapter_config.json"
-VLLM_MAX_RANK = 512
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM accepts as max_lora_rank."""
+CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""PEFT's `init_lora_weights` that take something out of the base's weights as they are loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,8 @@ class Adapter:
     """Weight-decomposed LoRA (arXiv 2402.09353)."""
     base: str
     """The base model that the adapter names."""
+    changes_base: str = ""
+    """The setting by which PEFT changes the base's own weights; empty: it leaves them alone."""
 
     def check_vllm(self) -> None:
         """Raise `ModelError` where vLLM cannot run this adapter."""
@@ -38,10 +45,15 @@ class Adapter:
                 f"{self.path} is a DoRA adapter, which vLLM cannot run; "
                 "merge it into its base first, or use --backend hf"
             )
-        if self.rank > VLLM_MAX_RANK:
+        if self.rank > VLLM_RANKS[-1]:
             raise ModelError(
-                f"{self.path} has rank {self.rank}, vLLM runs LoRA up to {VLLM_MAX_RANK}; "
+                f"{self.path} has rank {self.rank}, vLLM runs LoRA up to {VLLM_RANKS[-1]}; "
                 "merge it into its base first, or use --backend hf"
+            )
+        if self.changes_base:
+            raise ModelError(
+                f"{self.path} has {self.changes_base}, which changes the base's own weights; vLLM "
+                "would leave them as they are. Merge it into its base first, or use --backend hf"
             )
 
 
@@ -74,7 +86,27 @@ def read_adapter(path: Path) -> Adapter:
         target_modules=() if isinstance(targets, str) else tuple(sorted(targets)),
         is_dora=bool(content.get("use_dora")),
         base=content.get("base_model_name_or_path") or "",
+        changes_base=base_change(content),
     )
+
+
+def base_change(content: dict[str, Any]) -> str:
+    """Return the setting of an adapter's configuration that changes its base's weights, if any."""
+    start, bias = content.get("init_lora_weights"), content.get("bias") or "none"
+    if isinstance(start, str) and start.lower().startswith(CHANGES_BASE):
+        return f"init_lora_weights={start}"
+    return f"bias={bias}" if bias != "none" else ""
+
+
+def lora_settings(adapters: Sequence[Adapter]) -> dict[str, Any]:
+    """Return vLLM's arguments for an engine that is to run any of these adapters."""
+    rank = max(adapter.rank for adapter in adapters)
+    settings: dict[str, Any] = {"max_lora_rank": next(one for one in VLLM_RANKS if one >= rank)}
+    # an adapter with a pattern may be anywhere; an empty list would switch it off
+    if all(adapter.target_modules for adapter in adapters):
+        modules = {name for adapter in adapters for name in adapter.target_modules}
+        settings["lora_target_modules"] = sorted(modules)
+    return settings
 
 
 def find_adapter(name: str) -> Adapter:

@@ -1,19 +1,56 @@
-"""What each backend's model class is and which arguments it takes."""
+"""What each backend's model class is, which arguments it takes, and how it changes adapters."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from medbench.engine.adapter import find_adapter
+from medbench.engine.adapter import Adapter, find_adapter, lora_settings
 from medbench.engine.run import Backend, Run
 from medbench.errors import MissingExtra, ModelError
 
-__all__ = ["device", "model_arguments", "register"]
+__all__ = [
+    "device",
+    "engine_name",
+    "find_adapters",
+    "load_model",
+    "model_arguments",
+    "register",
+    "settings",
+]
+
+Variants = Mapping[str | None, Adapter | None]
+"""What is evaluated, by the name that the command line gives it; None: the base."""
 
 
-def model_arguments(run: Run) -> dict[str, Any]:
-    """Return the model class's arguments.
+def find_adapters(run: Run) -> Variants:
+    """Find and read all adapters.
 
     Raises:
-        ModelError: the adapter cannot be found or read, or a generation setting is unknown.
+        ModelError: what is wrong with any of them.
+    """
+    found: dict[str | None, Adapter | None] = {}
+    faults = []
+    for name in run.variants:
+        try:
+            found[name] = adapter = find_adapter(name) if name else None
+            if adapter and run.backend == "vllm":
+                adapter.check_vllm()
+            if adapter and adapter.changes_base and len(run.variants) > 1:
+                faults.append(
+                    f"{adapter.path} has {adapter.changes_base}, which changes the base's own "
+                    "weights; evaluate it by itself"
+                )
+        except ModelError as error:
+            faults.append(str(error))
+    if faults:
+        raise ModelError("\n".join(dict.fromkeys(faults)))
+    return found
+
+
+def model_arguments(run: Run, adapter: Adapter | None) -> dict[str, Any]:
+    """Return the model class's arguments for one adapter, or none.
+
+    Raises:
+        ModelError: a generation setting is unknown, or the server does not serve the model.
     """
     if run.backend == "openai":
         return openai_arguments(run)
@@ -27,13 +64,62 @@ def model_arguments(run: Run) -> dict[str, Any]:
     if run.backend == "vllm":
         # the engine schedules by itself; with eager execution it starts in seconds on a CPU
         arguments["enforce_eager"] = device(run) == "cpu"
-    if run.adapter:
-        adapter = find_adapter(run.adapter)
+    if adapter:
         key = "peft" if run.backend == "hf" else "lora_local_path"
         arguments[key] = str(adapter.path)
+    if adapter and run.backend == "vllm" and run.engine == "stock":
+        arguments |= lora_settings([adapter])
     if run.quantization:
         arguments["quantization"] = run.quantization
+    if run.strict:
+        arguments["strict"] = True
+    if run.batch_tokens is not None:
+        arguments["batch_tokens"] = run.batch_tokens
     return arguments
+
+
+def load_model(run: Run, variants: Variants) -> tuple[Any, Callable[[Adapter | None], None]]:
+    """Load the model once for all that is evaluated.
+
+    Returns:
+        lm-eval's model object, and what puts an adapter on it (or takes it off).
+
+    Raises:
+        ModelError: it cannot be loaded.
+        MissingExtra: the backend is not installed.
+    """
+    from lm_eval.api.registry import get_model
+    from safetensors import SafetensorError
+
+    first, *others = variants.values()
+    arguments = model_arguments(run, None if others else first)
+    if others and run.backend == "vllm":
+        arguments["adapters"] = [str(one.path) for one in variants.values() if one]
+    try:
+        lm = get_model(engine_name(run)).create_from_arg_obj(arguments, settings(run))
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).split("\n\n")[0]
+        raise ModelError(f"{run.model} could not be loaded: {reason}") from error
+    return lm, switch(run, lm) if others else lambda adapter: None
+
+
+def settings(run: Run) -> dict[str, str | None]:
+    """Return what lm-eval keeps beside a model's arguments."""
+    return {
+        "batch_size": "auto" if run.backend == "vllm" else run.batch_size,
+        "device": device(run) if run.backend == "hf" else None,
+    }
+
+
+def switch(run: Run, lm: Any) -> Callable[[Adapter | None], None]:
+    """Return what changes a loaded model's adapter."""
+    if run.backend == "vllm":
+        use = lm.use_adapter
+    else:
+        from medbench.engine.adapter_switch import AdapterSwitch
+
+        use = AdapterSwitch(lm).use
+    return lambda adapter: use(str(adapter.path) if adapter else None)
 
 
 def check_generation(run: Run) -> None:
@@ -119,6 +205,16 @@ def model_class(backend: Backend) -> type[Any]:
     except ModuleNotFoundError as error:
         raise MissingExtra(backend, f"--backend {backend} ({error.name} is missing)") from error
     return MedbenchHF
+
+
+def engine_name(run: Run) -> str:
+    """Return the name by which lm-eval knows the model class: ours, or its own.
+
+    Raises:
+        MissingExtra: the backend is not installed.
+    """
+    ours = register(run.backend)
+    return run.backend if run.engine == "stock" else ours
 
 
 def register(backend: Backend) -> str:

@@ -5,40 +5,105 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from medbench import data
-from medbench.engine import plan, preview
-from medbench.engine.backends import device, model_arguments, register
+from medbench.engine import backends, plan, preview
+from medbench.engine.answers import answers_sha256
 from medbench.engine.run import Run, check
-from medbench.errors import ModelError, ResultError
+from medbench.errors import ResultError
 
-__all__ = ["dry_run", "evaluate"]
+__all__ = ["Finished", "dry_run", "evaluate"]
 
 
-def evaluate(run: Run) -> Path:
-    """Score a model and return the path of lm-eval's results file.
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What one adapter, or the base, left behind."""
+
+    path: Path
+    """lm-eval's results file."""
+    answers: str
+    """The hash of all answers; see `medbench.engine.answers`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A run whose tasks and prompts are found to be in order."""
+
+    run: Run
+    names: list[str]
+    """What lm-eval is asked for: tasks and groups."""
+    manager: Any
+    tasks: dict[str, Any]
+    """lm-eval's loaded tasks."""
+    tokenizer: Any
+    chat: bool
+    """Prompts go through the chat template."""
+
+    @classmethod
+    def of(cls, run: Run) -> "Work":
+        """Check the settings and load the tasks; no weights are loaded.
+
+        Raises:
+            MedbenchError: what is wrong with them.
+        """
+        check(run)
+        manager = plan.task_manager()
+        names = plan.resolve(run.tasks, manager)
+        tasks = plan.load_tasks(names, manager)
+        tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
+        chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
+        return cls(run, names, manager, tasks, tokenizer, chat)
+
+    def previews(self, limit: int | None) -> list[preview.Preview]:
+        """Render the questions of each task; this tells too few shots and a double BOS."""
+        shots = self.run.num_fewshot
+        return list(
+            preview.preview(
+                self.tasks, self.tokenizer, chat=self.chat, limit=limit, num_fewshot=shots
+            )
+        )
+
+
+def dry_run(run: Run) -> tuple[list[preview.Preview], Any]:
+    """Return what `evaluate` would do, task by task, and the tokenizer; no weights are loaded."""
+    work = Work.of(run)
+    return work.previews(run.limit), work.tokenizer
+
+
+def evaluate(run: Run) -> list[Finished]:
+    """Score a model, with each of its adapters in turn.
+
+    Returns:
+        One for each adapter; none in a process that only helps another one (multi-GPU launch).
 
     Raises:
         MedbenchError: anything that can be known before the run, and a result that was not saved.
     """
-    check(run)
-    manager = plan.task_manager()
-    names = plan.resolve(run.tasks, manager)
-    tasks = plan.load_tasks(names, manager)
-    tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
-    chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
-    # rendering one question of each task tells too few shots and a double BOS before a model loads
-    list(preview.preview(tasks, tokenizer, chat=chat, limit=1, num_fewshot=run.num_fewshot))
-    arguments = model_arguments(run)
+    work = Work.of(run)
+    work.previews(limit=1)
+    variants = backends.find_adapters(run)
+    arguments = {name: backends.model_arguments(run, one) for name, one in variants.items()}
     scratch = make_scratch(run.output)
+    finished = []
     try:
-        results = lm_eval_run(run, names, manager, arguments, chat, scratch)
-        return publish(scratch, run, provenance(run, tasks, results))
+        lm, use = backends.load_model(run, variants)
+        for number, (name, adapter) in enumerate(variants.items()):
+            use(adapter)
+            written = scratch / str(number)
+            found = lm_eval_run(work, lm, arguments[name], written)
+            if found is None:
+                continue  # another rank of a multi-GPU launch writes the results
+            facts = provenance(work, name, found)
+            path = publish(written, run.output / run.display_name(name), facts)
+            finished.append(Finished(path, found["answers_sha256"]))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+    return finished
 
 
 def make_scratch(output: Path) -> Path:
@@ -54,65 +119,51 @@ def make_scratch(output: Path) -> Path:
         raise ResultError(f"--output {output} cannot be written to: {error.strerror}") from error
 
 
-def dry_run(run: Run) -> tuple[list[preview.Preview], Any]:
-    """Return what `evaluate` would do, task by task, and the tokenizer; no weights are loaded."""
-    check(run)
-    manager = plan.task_manager()
-    tasks = plan.load_tasks(plan.resolve(run.tasks, manager), manager)
-    tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
-    chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
-    previews = preview.preview(
-        tasks, tokenizer, chat=chat, limit=run.limit, num_fewshot=run.num_fewshot
-    )
-    return list(previews), tokenizer
-
-
 def lm_eval_run(
-    run: Run,
-    names: list[str],
-    manager: Any,
-    arguments: dict[str, Any],
-    chat: bool,
-    scratch: Path,
-) -> dict[str, Any]:
-    """Run lm-eval and let it write its files into an empty folder."""
+    work: Work, lm: Any, arguments: dict[str, Any], folder: Path
+) -> dict[str, Any] | None:
+    """Run lm-eval and let it write its files into a folder.
+
+    Returns:
+        What describes the run beside its files; None where another process has it.
+    """
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
 
     # a file: in a folder, lm-eval makes another one named like the model's whole path, however long
-    tracker = EvaluationTracker(output_path=str(scratch / "results.json"))
-    try:
-        results = simple_evaluate(
-            model=register(run.backend),
-            model_args=arguments,
-            tasks=list(names),
-            num_fewshot=run.num_fewshot,
-            batch_size="auto" if run.backend == "vllm" else run.batch_size,
-            device=device(run) if run.backend == "hf" else None,
-            limit=run.limit,
-            apply_chat_template=chat,
-            fewshot_as_multiturn=True,
-            gen_kwargs=run.gen_kwargs,
-            task_manager=manager,
-            evaluation_tracker=tracker,
-        )
-    except OSError as error:
-        raise ModelError(f"{run.model} could not be loaded: {error}") from error
+    tracker = EvaluationTracker(output_path=str(folder / "results.json"))
+    run, name = work.run, backends.engine_name(work.run)
+    results = simple_evaluate(
+        model=lm,
+        model_args=arguments,
+        tasks=list(work.names),
+        num_fewshot=run.num_fewshot,
+        **backends.settings(run),
+        limit=run.limit,
+        apply_chat_template=work.chat,
+        fewshot_as_multiturn=True,
+        gen_kwargs=run.gen_kwargs,
+        task_manager=work.manager,
+        evaluation_tracker=tracker,
+    )
     if results is None:
-        sys.exit(0)  # another rank of a multi-GPU launch writes the results
+        return None
+    # lm-eval only knows the names of models that it made itself
+    results["config"]["model"] = tracker.general_config_tracker.model_source = name
     samples = results.pop("samples")
+    found = {"date": results["date"], "answers_sha256": answers_sha256(samples)}
     tracker.save_results_aggregated(results=results, samples=samples)
     for task in results["configs"]:
         tracker.save_results_samples(task_name=task, samples=samples[task])
-    return dict(results)
+    return found
 
 
-def provenance(run: Run, tasks: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
-    """Describe what lm-eval's own file does not say: rows, extractor, versions, command."""
+def provenance(work: Work, adapter: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe what lm-eval's own file does not say: rows, answers, versions, command."""
     from medbench.scoring.extract import EXTRACTOR_VERSION
 
-    rows = {}
-    for name, task in tasks.items():
+    run, rows = work.run, {}
+    for name, task in work.tasks.items():
         metadata = task.config.metadata
         where = data.load(metadata["benchmark"], task.config.dataset_kwargs["subset"], "test")
         rows[name] = {
@@ -127,11 +178,13 @@ def provenance(run: Run, tasks: dict[str, Any], results: dict[str, Any]) -> dict
     return {
         "command": ["medbench", *sys.argv[1:]],
         "backend": run.backend,
-        "adapter": run.adapter,
+        "engine": run.engine,
+        "strict": run.strict,
+        "adapter": adapter,
         "quantization": run.quantization,
         "extractor_version": EXTRACTOR_VERSION,
         "packages": {name: version(name) for name in packages if installed(name)},
-        "date": results["date"],
+        **found,
         "tasks": rows,
     }
 
@@ -147,22 +200,21 @@ def installed(name: str) -> bool:
     return True
 
 
-def publish(scratch: Path, run: Run, facts: dict[str, Any]) -> Path:
+def publish(written: Path, target: Path, facts: dict[str, Any]) -> Path:
     """Move finished files to their place, the results last: a results file means all is there.
 
     Raises:
         ResultError: lm-eval wrote no results, or not all samples (it only warns when it cannot).
     """
-    written = sorted(path for path in scratch.rglob("*") if path.is_file())
-    results = [path for path in written if path.name.startswith("results_")]
-    samples = [path for path in written if path.name.startswith("samples_")]
+    files = sorted(path for path in written.rglob("*") if path.is_file())
+    results = [path for path in files if path.name.startswith("results_")]
+    samples = [path for path in files if path.name.startswith("samples_")]
     if not results or len(samples) < len(facts["tasks"]):
-        raise ResultError(f"lm-eval could not write its results below {run.output}")
-    folder = run.output / run.display_name
-    folder.mkdir(parents=True, exist_ok=True)
+        raise ResultError(f"lm-eval could not write its results below {target.parent}")
+    target.mkdir(parents=True, exist_ok=True)
     stamp = results[0].stem.removeprefix("results_")
-    facts_path = scratch / f"medbench_{stamp}.json"
+    facts_path = written / f"medbench_{stamp}.json"
     facts_path.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
-    for path in [facts_path, *(path for path in written if path != results[0]), results[0]]:
-        os.replace(path, folder / path.name)
-    return folder / results[0].name
+    for path in [facts_path, *(path for path in files if path != results[0]), results[0]]:
+        os.replace(path, target / path.name)
+    return target / results[0].name

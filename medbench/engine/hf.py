@@ -20,7 +20,6 @@ from lm_eval.models.huggingface import HFLM
 from safetensors import SafetensorError
 from tqdm import tqdm
 
-from medbench.engine.chat import render_chat
 from medbench.engine.generation import Encoded, FinishReason, GeneratesBatches, Settings
 from medbench.engine.packed.scores import BATCH_TOKENS, Limits, Score, score
 from medbench.engine.packed.texts import Row, generate
@@ -29,6 +28,7 @@ from medbench.engine.packed.trie import Branches
 from medbench.engine.processors import chooser
 from medbench.engine.quantization import bitsandbytes_config
 from medbench.errors import ModelError
+from medbench.scoring.chat import render_chat
 
 __all__ = ["MedbenchHF"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from lm_eval.models.openai_completions import LocalCompletionsAPI
 
-from medbench.engine.chat import render_chat
 from medbench.engine.generation import FinishReason, Generation
+from medbench.scoring.chat import render_chat
 
 __all__ = ["MedbenchOpenAI"]
 

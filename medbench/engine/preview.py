@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from medbench.engine.chat import render_chat
-from medbench.errors import ModelError
+from medbench.scoring.chat import encode, render_chat
 
 __all__ = ["Preview", "preview", "show"]
 
@@ -71,23 +70,6 @@ def preview(
             prompt=encode(tokenizer, first[0].args[0]),
             continuations=choices,
         )
-
-
-def encode(tokenizer: Any, text: str) -> list[int]:
-    """Tokenise as lm-eval does: BOS where the tokenizer adds one and the text has none.
-
-    Raises:
-        ModelError: the result begins with two BOS tokens.
-    """
-    bos = tokenizer.bos_token
-    starts_with_bos = bool(bos) and text.startswith(bos)
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=not starts_with_bos)
-    if bos and ids[:2] == [tokenizer.bos_token_id] * 2:
-        raise ModelError(
-            "the prompt begins with two BOS tokens: the chat template writes one and the text has "
-            "another; mend the template or use --chat-template off"
-        )
-    return ids
 
 
 def count_tokens(tokenizer: Any, instances: Sequence[Any]) -> int:

@@ -1,15 +1,20 @@
 """One evaluation as asked for, and which settings go together."""
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from medbench.errors import ModelError
 
-__all__ = ["Backend", "Run", "check"]
+__all__ = ["BASE", "Backend", "Engine", "Run", "check"]
 
 Backend = Literal["hf", "vllm", "openai"]
+Engine = Literal["medbench", "stock"]
+BASE = "base"
+"""Stands among adapters for the model without any."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -23,8 +28,10 @@ class Run:
     """Task names, group names and wildcards."""
     backend: Backend = "hf"
     """What runs the model."""
-    adapter: str | None = None
-    """A PEFT adapter: a local folder or a Hub id."""
+    engine: Engine = "medbench"
+    """stock: lm-eval's own class (hf, vllm), to compare with."""
+    adapters: tuple[str, ...] = ()
+    """PEFT adapters for one loaded model, in turn: local folders or Hub ids; `BASE`: none."""
     quantization: str | None = None
     """nf4, fp4 or int8, at load, through bitsandbytes (hf only)."""
     limit: int | None = None
@@ -37,6 +44,10 @@ class Run:
     """Overrides of the tasks' generation settings, as lm-eval writes them: "a=1,b=2"."""
     batch_size: str = "8"
     """Requests at once: a number, or auto."""
+    batch_tokens: int | None = None
+    """Tokens of one forward pass (hf only); None: as the engine says."""
+    strict: bool = False
+    """Answers do not depend on batch size, order or neighbours (hf only)."""
     device: str | None = None
     """cpu, cuda, cuda:1, mps; None: what there is."""
     dtype: str = "auto"
@@ -51,9 +62,14 @@ class Run:
     """Results go to <output>/<model>/results_<time>.json and samples_<task>_<time>.jsonl."""
 
     @property
-    def display_name(self) -> str:
+    def variants(self) -> tuple[str | None, ...]:
+        """What is evaluated: each adapter, and None for the base, which goes first."""
+        named = [None if name == BASE else name for name in self.adapters] or [None]
+        return tuple(sorted(named, key=lambda name: name is not None))
+
+    def display_name(self, adapter: str | None) -> str:
         """The model's short name, the adapter's behind it."""
-        parts = [self.model, *([self.adapter] if self.adapter else [])]
+        parts = [self.model, *([adapter] if adapter else [])]
         short = [part.rstrip("/").rsplit("/", 1)[-1] for part in parts]
         name = "__".join([*short, *([self.quantization] if self.quantization else [])])
         return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
@@ -70,32 +86,67 @@ def check(run: Run) -> None:
     Raises:
         ModelError: what is wrong with them.
     """
-    faults = []
+    faults = [*backend_faults(run), *engine_faults(run), *adapter_faults(run), *value_faults(run)]
+    if faults:
+        raise ModelError("\n".join(faults))
+
+
+def backend_faults(run: Run) -> Iterator[str]:
+    """Yield what the backend has no use for, and what it needs."""
     if run.quantization and run.backend != "hf":
-        faults.append(
+        yield (
             f"--quantization {run.quantization} works with --backend hf; {run.backend} runs "
             "checkpoints that were quantised before (AWQ, GPTQ) as they are"
         )
     if run.backend == "openai":
         if not run.base_url:
-            faults.append("--backend openai needs --base-url, for example http://localhost:8000/v1")
-        if run.adapter:
-            faults.append(
-                "--adapter: with --backend openai the server chooses; name its adapter as MODEL"
-            )
+            yield "--backend openai needs --base-url, for example http://localhost:8000/v1"
+        if run.adapters:
+            yield "--adapter: with --backend openai the server chooses; name its adapter as MODEL"
         if not run.tokenizer:
-            faults.append("--backend openai needs --tokenizer, the served model's folder or Hub id")
+            yield "--backend openai needs --tokenizer, the served model's folder or Hub id"
     elif run.base_url or run.tokenizer:
-        faults.append("--base-url and --tokenizer belong to --backend openai")
+        yield "--base-url and --tokenizer belong to --backend openai"
+
+
+def engine_faults(run: Run) -> Iterator[str]:
+    """Yield what the engine cannot do."""
+    of_ours = {"--strict": run.strict, "--batch-tokens": run.batch_tokens is not None}
+    given = [name for name, is_given in of_ours.items() if is_given]
+    if given and run.backend != "hf":
+        yield f"{' and '.join(given)}: only with --backend hf, not {run.backend}"
+        given = []
+    if run.engine == "medbench":
+        return
+    if run.backend == "openai":
+        yield "--engine stock: only with --backend hf or vllm; a server is the same for both"
+        return
+    if run.quantization and run.backend == "hf":
+        given.append("--quantization")
+    if len(run.adapters) > 1:
+        given.append("more than one --adapter")
+    if given:
+        yield f"--engine stock cannot do {', '.join(given)}; --engine medbench can"
+
+
+def adapter_faults(run: Run) -> Iterator[str]:
+    """Yield adapters that are given twice."""
+    counts = Counter(run.adapters)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        yield f"--adapter {', '.join(twice)}: given more than once"
+
+
+def value_faults(run: Run) -> Iterator[str]:
+    """Yield values out of range."""
     if run.limit is not None and run.limit < 1:
-        faults.append(f"--limit {run.limit} must be at least 1")
+        yield f"--limit {run.limit} must be at least 1"
     if run.num_fewshot is not None and run.num_fewshot < 0:
-        faults.append(f"--num-fewshot {run.num_fewshot} must be at least 0")
+        yield f"--num-fewshot {run.num_fewshot} must be at least 0"
     if run.batch_size != "auto" and not re.fullmatch(r"[1-9]\d*", run.batch_size):
-        faults.append(f"--batch-size {run.batch_size} must be a number of at least 1, or auto")
+        yield f"--batch-size {run.batch_size} must be a number of at least 1, or auto"
+    if run.batch_tokens is not None and run.batch_tokens < 1:
+        yield f"--batch-tokens {run.batch_tokens} must be at least 1"
     if run.dtype not in DTYPES:
-        faults.append(f"--dtype {run.dtype} must be one of {', '.join(DTYPES)}")
+        yield f"--dtype {run.dtype} must be one of {', '.join(DTYPES)}"
     if run.gen_kwargs and not all("=" in part for part in run.gen_kwargs.split(",")):
-        faults.append(f"--gen-kwargs {run.gen_kwargs} must look like a=1,b=2")
-    if faults:
-        raise ModelError("\n".join(faults))
+        yield f"--gen-kwargs {run.gen_kwargs} must look like a=1,b=2"

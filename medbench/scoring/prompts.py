@@ -9,6 +9,7 @@ from itertools import combinations
 from medbench.question import Question
 
 __all__ = [
+    "SLLM_INSTRUCTION",
     "alpaca_direct",
     "alpaca_rationale",
     "direct_answer",
@@ -176,6 +177,12 @@ def direct_answer(question: Question) -> str:
 def rationale_answer(question: Question) -> str:
     """MMedBench's target with rationale."""
     return f"###Rationale: {question.rationale}\n{direct_answer(question)}"
+
+
+SLLM_INSTRUCTION = (
+    "당신은 주어진 다지선다 문제를 풀어야 하는 학생입니다. 다음 질문을 읽고 '정답: <선택지>' "
+    "형식으로 답을 작성해주세요. 그 후에 설명을 작성해주세요.\n\n"
+)
 
 
 def sllm(question: Question) -> str:

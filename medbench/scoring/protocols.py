@@ -13,6 +13,21 @@ from medbench.scoring import originals, prompts
 __all__ = ["PROTOCOLS", "Protocol", "protocol"]
 
 
+def a_blank(_: Question) -> str:
+    """Set the answer off from the prompt."""
+    return " "
+
+
+def nothing(_: Question) -> str:
+    """Let the answer follow the prompt directly."""
+    return ""
+
+
+def native_delimiter(question: Question) -> str:
+    """Return a blank where the language writes any."""
+    return "" if question.language in ("zh", "ja") else " "
+
+
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """One way to ask a benchmark's questions."""
@@ -29,6 +44,10 @@ class Protocol:
     """Prompts longer than this are cut, from the left; None: only the model's own limit holds."""
     has_own_wrapper: bool = False
     """The prompt brings its frame (Alpaca, ChatML); a chat template around it is one too many."""
+    delimiter: Callable[[Question], str] = a_blank
+    """Between prompt and answer, the task's `target_delimiter`; a chat template has its own."""
+    instruction: str = ""
+    """Before the prompt, the task's `description`; the system message under a chat template."""
 
     def gold_choice(self, question: Question) -> int:
         """Return the index of the right continuation."""
@@ -89,30 +108,45 @@ def few_shot_cot(question: Question) -> str:
 
 STEP_BY_STEP = Protocol(prompts.step_by_step, sentence)
 FLOWERTUNE = Protocol(
-    prompts.flowertune, gold_letter, rule=originals.flowertune, has_own_wrapper=True
+    prompts.flowertune,
+    gold_letter,
+    rule=originals.flowertune,
+    has_own_wrapper=True,
+    delimiter=nothing,
 )
 
 PROTOCOLS: dict[str, dict[str, Protocol]] = {
     "mmedbench": {
-        "letters": Protocol(prompts.native, native_answer, native_choices),
+        "letters": Protocol(
+            prompts.native, native_answer, native_choices, delimiter=native_delimiter
+        ),
         "paper": Protocol(
             prompts.alpaca_direct,
             prompts.direct_answer,
             rule=originals.mmedbench,
             has_own_wrapper=True,
+            delimiter=nothing,
         ),
         "rationale": Protocol(
             prompts.alpaca_rationale,
             prompts.rationale_answer,
             rule=originals.mmedbench,
             has_own_wrapper=True,
+            delimiter=nothing,
         ),
     },
     "kormedmcqa": {
         "letters": Protocol(prompts.korean, gold_letter, letters),
         "direct": Protocol(prompts.korean, gold_letter, rule=originals.kormedmcqa_direct),
         "cot": Protocol(prompts.korean, few_shot_cot, rule=originals.kormedmcqa),
-        "sllm": Protocol(prompts.sllm, sllm_answer, rule=originals.sllm, prompt_tokens=3500),
+        "sllm": Protocol(
+            prompts.sllm,
+            sllm_answer,
+            rule=originals.sllm,
+            prompt_tokens=3500,
+            delimiter=nothing,
+            instruction=prompts.SLLM_INSTRUCTION,
+        ),
     },
     "usmle": {
         "letters": Protocol(prompts.harness_medqa, gold_letter, letters),

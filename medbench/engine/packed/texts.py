@@ -57,7 +57,7 @@ def generate(
         for shared, indices in groups(prompts):
             waiting = [Row(index, prompts[index]) for index in indices]
             waiting.sort(key=lambda row: -len(row.prompt))
-            batch = Batch(model, choose, is_done, limits, rows)
+            batch = Batch(model, choose, is_done, limits, min(rows, len(waiting)))
             yield from batch.run(waiting, shared)
 
 

@@ -1,0 +1,178 @@
+"""The packed engine gives what lm-eval's `hf` gives: log-probabilities, answers, greedy texts.
+
+Not a claim of speed. Every kind of continuation with and without examples, on the model and under a
+LoRA adapter whose random weights are not zero, scored by both sides on one loaded model. Option
+texts are the options' own words as continuations, of the questions that have letters otherwise.
+`--double` also scores some questions in float64 (0: none): what either side rounds away.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from compare import (
+    Agreement,
+    Question,
+    encoded,
+    instances,
+    limited,
+    load_model,
+    options,
+    score_with,
+    texts,
+)
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from medbench.engine.hf import MedbenchHF
+from medbench.engine.packed.scores import Score
+from medbench.engine.smollm2 import smollm2
+
+LETTERS = "kormedmcqa-letters_doctor,kormedmcqa-letters_nurse"
+SETS = "mmedbench_french,mmedbench_japanese"
+TEXTS = "kormedmcqa-letters_pharm,pubmedqa-letters"
+CHAINS = "kormedmcqa-cot_doctor"
+DEVIATION = 0.02
+"""Of the random weights of the adapter's second factors."""
+CELLS = [
+    *("model", "continuations", "shots", "questions", "log-probs", "largest Δ"),
+    *("answers equal", "greedy flags equal"),
+]
+IN_DOUBLE = "Δ to float64: ours, hf's"
+
+
+def main() -> None:
+    """Print the two tables as they come."""
+    asked = arguments()
+    shots = [int(one) for one in asked.shots_of.split(",")]
+    with tempfile.TemporaryDirectory() as folder:
+        adapter = make_adapter(asked.model or str(smollm2()), Path(folder), asked.rank)
+        adapters = {"base": None, "LoRA": str(adapter)}
+        header = [*CELLS, *([IN_DOUBLE] if asked.double else [])]
+        print_row(header)
+        print_row(["---"] * len(header))
+        for name in asked.adapters.split(","):
+            for kind in asked.kinds.split(","):
+                for k in shots:
+                    print_row([name, kind, str(k), *compare(asked, adapters[name], kind, k)])
+        if not asked.texts:
+            return
+        print("\ngreedy texts")
+        for name in asked.adapters.split(","):
+            for k in shots:
+                print(f"{name}, {k}-shot: {compare_texts(asked, adapters[name], k)}", flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = options(__doc__, "items", "stock_batch_size", "rows", items=500)
+    add = parser.add_argument
+    add("--fewshot-items", type=int, default=20, help="the same where there are examples")
+    add("--shots-of", default="0,5")
+    add("--kinds", default=",".join(KINDS))
+    add("--adapters", default="base,LoRA")
+    add("--rank", type=int, default=8)
+    add("--double", type=int, default=0, help="questions to score in float64 as well")
+    add("--texts", type=int, default=100, help="zero-shot texts; 0: none at all")
+    add("--max-new-tokens", type=int, default=64)
+    return parser.parse_args()
+
+
+def print_row(cells: Sequence[str]) -> None:
+    """Print one line of a Markdown table."""
+    print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def make_adapter(base: str, folder: Path, rank: int) -> Path:
+    """Save a LoRA adapter on every linear layer, random in both factors."""
+    torch.manual_seed(0)
+    config = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=rank, target_modules="all-linear")
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=DEVIATION)
+    model.save_pretrained(str(folder))
+    return folder
+
+
+def option_texts(tasks: str, items: int, shots: int) -> list[list[Instance]]:
+    """Return the questions with the options' texts as continuations."""
+    return [
+        [
+            replace(members[0], arguments=(members[0].args[0], f" {text}"))
+            for text in members[0].doc["options"]
+        ]
+        for members in instances(tasks, items, shots)
+    ]
+
+
+KINDS: dict[str, tuple[str, Callable[[str, int, int], list[list[Instance]]]]] = {
+    "letters": (LETTERS, instances),
+    "sets": (SETS, instances),
+    "texts": (TEXTS, option_texts),
+}
+
+
+def compare(asked: argparse.Namespace, adapter: str | None, kind: str, shots: int) -> Iterator[str]:
+    """Score one case with both sides; yield the table's cells."""
+    tasks, make = KINDS[kind]
+    wanted = asked.fewshot_items if shots else asked.items
+    model = load_model(asked, peft=adapter)
+    groups = sorted(make(tasks, wanted, shots), key=lambda members: members[0].doc_id or 0)
+    questions = [encoded(model, one) for one in groups[:wanted]]  # of all tasks alike
+    ours = score_with(MedbenchHF, model, questions)
+    stock = score_with(HFLM, model, questions)
+    found = Agreement.of(list(zip(ours, stock, strict=True)))
+    yield str(found.questions)
+    yield str(sum(map(len, ours)))
+    yield f"{found.gap:.2g}"
+    yield f"{found.chosen}/{found.questions}"
+    yield f"{found.greedy}/{found.questions}"
+    if asked.double:
+        exact = in_double(asked, adapter, questions[: asked.double])
+        gaps = [gap(ours, exact), gap(stock, exact)]
+        yield ", ".join(f"{one:.2g}" for one in gaps)
+
+
+def in_double(
+    asked: argparse.Namespace, adapter: str | None, questions: Sequence[Question]
+) -> list[list[Score]]:
+    """Score with lm-eval's class, linear layers, attention and softmax in float64."""
+    model = HFLM(
+        asked.model or str(smollm2()),
+        dtype="float64",
+        softmax_dtype="float64",
+        device=asked.device,
+        batch_size=1,
+        peft=adapter,
+    )
+    return score_with(HFLM, model, questions)
+
+
+def gap(scores: list[list[Score]], exact: list[list[Score]]) -> float:
+    """Return the largest difference of log-probabilities, of the questions that both have."""
+    return Agreement.of(list(zip(scores, exact, strict=False))).gap
+
+
+def compare_texts(asked: argparse.Namespace, adapter: str | None, shots: int) -> str:
+    """Generate with both sides; count identical texts."""
+    model = load_model(asked, peft=adapter)
+    wanted = asked.fewshot_items if shots else asked.texts
+    requests = [limited(one, asked.max_new_tokens) for [one] in instances(CHAINS, wanted, shots)]
+    ours = texts(MedbenchHF, model, requests, asked.rows)
+    stock = texts(HFLM, model, requests, asked.stock_batch_size)
+    same = sum(one == other for one, other in zip(ours, stock, strict=True))
+    tokens = [len(model.tok_encode(text)) for text in ours]
+    return (
+        f"identical {same}/{len(requests)}, {min(tokens)} to {max(tokens)} tokens, "
+        f"{sum(tokens):,} in all"
+    )
+
+
+if __name__ == "__main__":
+    main()

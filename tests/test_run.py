@@ -1,0 +1,126 @@
+"""Settings that go together, and those that do not; the engine, strict answers, folders."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medbench.cli import main
+from medbench.engine.run import Run, check
+from medbench.errors import ModelError
+
+SERVED = {"backend": "openai", "base_url": "http://x/v1", "tokenizer": "m"}
+
+FAULTS: list[tuple[dict[str, Any], list[str]]] = [
+    ({"strict": True, "backend": "vllm"}, ["--strict: only with --backend hf, not vllm"]),
+    (
+        {"strict": True, "batch_tokens": 9, **SERVED},
+        ["--strict and --batch-tokens: only with --backend hf, not openai"],
+    ),
+    ({"batch_tokens": 0}, ["--batch-tokens 0 must be at least 1"]),
+    ({"engine": "stock", **SERVED}, ["--engine stock: only with --backend hf or vllm"]),
+    (
+        {"engine": "stock", "strict": True, "quantization": "nf4", "adapters": ("a", "base")},
+        ["--engine stock cannot do --strict, --quantization, more than one --adapter"],
+    ),
+    (
+        {"engine": "stock", "backend": "vllm", "quantization": "nf4"},
+        ["--quantization nf4 works with --backend hf"],
+    ),
+    ({"adapters": ("a", "b", "a", "base")}, ["--adapter a: given more than once"]),
+    (
+        {"adapters": ("a", "a"), "limit": 0, "batch_size": "many", "engine": "stock", **SERVED},
+        [
+            "--adapter: with --backend openai the server chooses",
+            "--engine stock: only with",
+            "--adapter a: given more than once",
+            "--limit 0 must",
+            "--batch-size many must",
+        ],
+    ),
+]
+
+SOUND: list[dict[str, Any]] = [
+    {},
+    {"strict": True, "batch_tokens": 512, "quantization": "nf4", "adapters": ("a", "b", "base")},
+    {"engine": "stock", "adapters": ("a",)},
+    {"engine": "stock", "backend": "vllm", "adapters": ("a",)},
+    {"backend": "vllm", "adapters": ("a", "b")},
+    SERVED,
+]
+
+
+@pytest.mark.parametrize(("settings", "parts"), FAULTS, ids=lambda part: str(part)[:60])
+def test_faults_are_told_at_once(settings: dict[str, Any], parts: list[str]) -> None:
+    with pytest.raises(ModelError) as caught:
+        check(Run("m", ("usmle",), **settings))
+    told = str(caught.value)
+    assert all(part in told for part in parts)
+    assert len(told.splitlines()) == len(parts)
+
+
+@pytest.mark.parametrize("settings", SOUND, ids=str)
+def test_what_goes_together(settings: dict[str, Any]) -> None:
+    check(Run("m", ("usmle",), **settings))
+
+
+@pytest.mark.parametrize(
+    ("adapters", "variants"),
+    [
+        ((), (None,)),
+        (("base",), (None,)),
+        (("a",), ("a",)),
+        (("b", "a", "base"), (None, "b", "a")),
+        (("./base",), ("./base",)),
+    ],
+)
+def test_the_base_goes_first(adapters: tuple[str, ...], variants: tuple[str | None, ...]) -> None:
+    assert Run("m", ("usmle",), adapters=adapters).variants == variants
+
+
+def test_display_names() -> None:
+    run = Run("some/model/", ("usmle",), quantization="nf4")
+    assert run.display_name(None) == "model__nf4"
+    assert run.display_name("org/my adapter") == "model__my_adapter__nf4"
+
+
+def evaluate(capsys: Any, model: Path, output: Path, *options: str) -> tuple[str, dict[str, Any]]:
+    """Run `medbench eval`; return the end of its output and lm-eval's results."""
+    line = ["eval", str(model), "--tasks", "usmle,kormedmcqa-direct_doctor", "--limit", "3"]
+    line += ["--device", "cpu", "--gen-kwargs", "max_gen_toks=8", "--output", str(output)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["medbench", *line, *options])
+        main()
+    (path,) = output.glob("*/results_*.json")
+    end = capsys.readouterr().out.split("results: ")[1]
+    return end, json.loads(path.read_text("utf-8"))
+
+
+def test_lm_evals_own_class(capsys: Any, tiny_model: Path, tmp_path: Path) -> None:
+    end, results = evaluate(capsys, tiny_model, tmp_path, "--engine", "stock")
+    assert results["config"]["model"] == results["model_source"] == "hf"
+    assert results["config"]["model_args"]["pretrained"] == str(tiny_model)
+    assert end.endswith(".json\n")
+    (facts,) = tmp_path.glob("*/medbench_*.json")
+    assert json.loads(facts.read_text("utf-8"))["engine"] == "stock"
+
+
+def test_strict_answers_do_not_depend_on_batches(
+    capsys: Any, tiny_model: Path, tmp_path: Path
+) -> None:
+    ends = []
+    for number, settings in enumerate((["--batch-size", "1"], ["--batch-tokens", "300"])):
+        output = tmp_path / str(number)
+        end, results = evaluate(capsys, tiny_model, output, "--strict", *settings)
+        ends.append(re.fullmatch(r"\S+\nanswers: ([0-9a-f]{12})\n", end))
+        assert results["config"]["model_args"]["strict"] is True
+        assert results["model_source"] == "medbench-hf"
+        (facts,) = output.glob("*/medbench_*.json")
+        sidecar = json.loads(facts.read_text("utf-8"))
+        assert sidecar["strict"] is True
+        assert ends[-1] and sidecar["answers_sha256"].startswith(ends[-1][1])
+    assert results["config"]["model_args"]["batch_tokens"] == 300
+    assert ends[0] and ends[1] and ends[0][1] == ends[1][1]
