@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from medbench.engine.packed import kernels
 from medbench.engine.packed.attention import Mask, attend, hidden_by_window, join
-from medbench.engine.packed.kernels import KERNELS, flash_cpu, kernel_for, plain
+from medbench.engine.packed.kernels import KERNELS, flash_cpu, kernel_for, plain, products
 
+Patch = pytest.MonkeyPatch
 CPU = torch.device("cpu")
 
 
@@ -19,7 +20,18 @@ def draw(*shape: int, seed: int = 0) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("size", [8, 64, 128, 256])
 def test_the_processor_has_a_kernel(dtype: torch.dtype, size: int) -> None:
-    assert kernel_for(CPU, dtype, size) is flash_cpu
+    assert kernel_for(CPU, dtype, size) in (products, flash_cpu)
+
+
+@pytest.mark.parametrize("keys", [128, 2000])
+@pytest.mark.parametrize("worthwhile", [False, True])
+def test_products_are_attention(keys: int, worthwhile: bool, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(kernels, "worthwhile", lambda: worthwhile)
+    query = draw(2, 160, 6, 32).transpose(1, 2)
+    key, value = draw(2, keys, 2, 32, seed=1), draw(2, keys, 2, 32, seed=2)
+    sent = query, key.transpose(1, 2), value.transpose(1, 2), None, False, 3.0
+    for one, other in zip(products(*sent), plain(*sent), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
 
 
 def test_a_wrong_kernel_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +46,7 @@ def test_a_wrong_kernel_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel_for.__wrapped__(CPU, torch.float32, 16) is plain
 
 
-@pytest.mark.parametrize("kernel", [one for one in KERNELS if one is not flash_cpu])
+@pytest.mark.parametrize("kernel", [one for one in KERNELS if one not in (products, flash_cpu)])
 def test_kernels_of_other_devices_are_refused_here(kernel: kernels.Kernel) -> None:
     assert not kernels.agrees(kernel, CPU, torch.float32, 16)
 

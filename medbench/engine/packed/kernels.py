@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import torch
 
+from medbench.engine.packed.linears import product, worthwhile
+
 __all__ = ["Kernel", "Part", "kernel_for", "plain"]
 
 Part = tuple[torch.Tensor, torch.Tensor]
@@ -19,6 +21,10 @@ Kernel = Callable[
 """(query, key, value, additive mask, causal, scale) → part."""
 CHUNK = 1 << 26
 """Scores that the plain formula holds at once."""
+CACHED = 1 << 20
+"""Scores that products hold at once: what stays in a processor's cache."""
+MANY = 128
+"""Queries, and keys, from which products gain."""
 
 
 def plain(
@@ -48,6 +54,37 @@ def plain(
         sums.append(total)
     shape = (batch, heads, length)
     return torch.cat(outs, 3).reshape(*shape, size), torch.cat(sums, 3).reshape(shape)
+
+
+def products(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    mask: torch.Tensor | None,
+    causal: bool,
+    scale: float,
+) -> Part:
+    """Flash attention for processors; many queries over all keys as oneDNN's products.
+
+    The log-sum-exp is the largest score minus the logarithm of its probability.
+    """
+    batch, heads, length, size = query.shape
+    few = min(length, key.shape[2]) < MANY
+    if mask is not None or causal or few or query.dtype != torch.float32 or not worthwhile():
+        return flash_cpu(query, key, value, mask, causal, scale)
+    folded = (query * scale).reshape(-1, heads // key.shape[1] * length, size)
+    rows = max(MANY, CACHED // key.shape[2])
+    outs, sums = [], []
+    for part, keys, values in zip(folded, key.flatten(0, 1), value.flatten(0, 1), strict=True):
+        to_keys = torch.ops.mkldnn._reorder_linear_weight(keys.contiguous(), rows)
+        to_values = torch.ops.mkldnn._reorder_linear_weight(values.T.contiguous(), rows)
+        for some in part.split(rows):
+            scores = product(to_keys, None, some)
+            weights = scores.softmax(-1)
+            outs.append(product(to_values, None, weights))
+            sums.append(scores.amax(-1) - weights.amax(-1).log())
+    shape = (batch, heads, length)
+    return torch.cat(outs).reshape(*shape, size), torch.cat(sums).reshape(shape)
 
 
 def flash_cpu(
@@ -109,7 +146,7 @@ def repeated(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     return key if times == 1 else key.repeat_interleave(times, dim=1)
 
 
-KERNELS: tuple[Kernel, ...] = (flash_cpu, flash, memory_efficient)
+KERNELS: tuple[Kernel, ...] = (products, flash_cpu, flash, memory_efficient)
 
 
 @functools.cache
@@ -131,6 +168,7 @@ def agrees(kernel: Kernel, device: torch.device, dtype: torch.dtype, head_size: 
         (7, 40, None, False),
         (7, 40, mask, False),
         (33, 33, None, True),
+        (MANY, 200, None, False),
     ):
         query, key, value = draw(4, length), draw(2, width), draw(2, width)
         sent = [one.to(device, dtype) for one in (query, key, value)]
