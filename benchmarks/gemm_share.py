@@ -1,7 +1,8 @@
 """How near the machine's matrix-multiply limit the linear layers run, and where time goes.
 
-The limit is a plain `torch.matmul` of each layer's own shape with as many rows as a pass has
-tokens, weighted as the layers are used; a large square product is shown beside it. The layers'
+The limit is the faster of a plain `torch.matmul` and oneDNN's product on weights in its own layout,
+of each layer's own shape with as many rows as a pass has tokens, weighted as the layers are used; a
+large square product is shown beside it. The layers'
 seconds are taken around each `nn.Linear` while `medbench-hf` scores; so are the attention's.
 """
 
@@ -17,7 +18,7 @@ import torch
 from compare import QUESTIONS, encoded, instances, load_model, options, print_tokens, score_with
 
 from medbench.engine.hf import MedbenchHF
-from medbench.engine.packed import passes, scores
+from medbench.engine.packed import linears, passes, scores
 
 Shape = tuple[int, int]
 """Inputs and outputs of a layer."""
@@ -110,34 +111,43 @@ def main() -> None:
         rates.append(sum(work.values()) / sum(use.seconds for use in watch.layers.values()))
         limits.append(sum(work.values()) / sum(work[shape] / plain[shape] for shape in work))
         print(
-            f"round {number + 1}: layers {rates[-1]:.0f} GFLOP/s, plain products {limits[-1]:.0f}"
+            f"round {number + 1}: layers {rates[-1]:.0f} GFLOP/s, products alone {limits[-1]:.0f}"
         )
     print_layers(watch, plain)
     print_places(watch)
     layers, limit = statistics.median(rates), statistics.median(limits)
     print(
-        f"ratio {layers / limit:.2f} (linear layers {layers:.0f} GFLOP/s / plain products of their "
+        f"ratio {layers / limit:.2f} (linear layers {layers:.0f} GFLOP/s / products alone of their "
         f"shapes {limit:.0f} GFLOP/s; {SQUARE}³: {statistics.median(squares):.0f} GFLOP/s; "
         f"{len(questions)} questions of {asked.tasks}, {asked.shots}-shot, {asked.dtype})"
     )
 
 
 def product(rows: int, inputs: int, outputs: int, model: MedbenchHF) -> float:
-    """Return GFLOP/s of a plain product (rows, inputs) · (inputs, outputs); the median of seven."""
+    """Return the most GFLOP/s of (rows, inputs) · (inputs, outputs); medians of seven."""
     kind = {"dtype": model.model.dtype, "device": model.device}
     left, right = torch.randn(rows, inputs, **kind), torch.randn(outputs, inputs, **kind)
     out = torch.empty(rows, outputs, **kind)
+    ways: list[Callable[[], object]] = [lambda: torch.matmul(left, right.T, out=out)]
+    if left.is_cpu and left.dtype == torch.float32 and linears.worthwhile():
+        ready = torch.ops.mkldnn._reorder_linear_weight(right, rows)
+        ways.append(lambda: linears.product(ready, None, left))
+    return 2e-9 * rows * inputs * outputs / min(map(seconds, ways))
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Return the median of seven runs."""
     spent = []
     for _ in range(8):
         start = time.perf_counter()
-        torch.matmul(left, right.T, out=out)
+        run()
         spent.append(time.perf_counter() - start)
-    return 2e-9 * rows * inputs * outputs / statistics.median(spent[1:])
+    return statistics.median(spent[1:])
 
 
 def print_layers(watch: Watch, plain: dict[Shape, float]) -> None:
     """Print the last round's layers."""
-    print("| layers | inputs × outputs | calls | rows a call | seconds | GFLOP/s | plain | share |")
+    print("| layers | inputs × outputs | calls | rows a call | seconds | GFLOP/s | alone | share |")
     print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for shape, use in watch.layers.items():
         rate = 2e-9 * use.rows * shape[0] * shape[1] / use.seconds

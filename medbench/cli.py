@@ -7,8 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from medbench import __version__
-from medbench.errors import MedbenchError
+from medbench.engine.ask_command import add_ask
+from medbench.errors import MedbenchError, ResultError
+from medbench.leaderboard.command import add_add, add_check
 from medbench.paths import CONTENT_FOLDERS
+from medbench.pipeline.command import add_run
+from medbench.report.compare.command import add_compare
+from medbench.training.command import add_train
 
 __all__ = ["main"]
 
@@ -17,7 +22,7 @@ ENGINE_HELP = "stock: lm-eval's own class, to compare with (hf, vllm); default: 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; a `MedbenchError` becomes one message and exit code 1."""
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     logging.getLogger("bitsandbytes").setLevel(
         logging.ERROR
@@ -32,6 +37,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; settings of a recipe may stand behind options too."""
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    takes_settings = "overrides" in vars(options)
+    if rest and not (takes_settings and all("=" in one and one[0] != "-" for one in rest)):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if takes_settings:
+        options.overrides += rest
+    return options
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     top = argparse.ArgumentParser(
@@ -41,7 +58,14 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"medbench {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command_name")
     add_eval(commands.add_parser("eval", help="score a model on medical tasks"))
+    add_train(commands.add_parser("train", help="fine-tune a model as a recipe says"))
+    add_run(commands.add_parser("run", help="train, evaluate, compare: what was not done yet"))
+    add_merge(commands.add_parser("merge", help="make an adapter part of its base"))
+    add_ask(commands.add_parser("ask", help="put one question to a model"))
     add_board(commands.add_parser("board", help="make tables and a figure out of results"))
+    add_compare(commands.add_parser("compare", help="tell whether B differs from A, and where"))
+    add_add(commands.add_parser("add", help="put results on a leaderboard, after checking them"))
+    add_check(commands.add_parser("check", help="find what is wrong with a leaderboard"))
     add_ls(commands.add_parser("ls", help="list the tasks"))
     add_data(commands.add_parser("data", help="show or pull the questions"))
     add_path(commands.add_parser("path", help="print where a content folder lies"))
@@ -76,7 +100,8 @@ def add_eval(command: argparse.ArgumentParser) -> None:
     add("--strict", action="store_true", help="answers independent of batches and order (hf)")
     add("--dtype", default="auto", help="float32, bfloat16, float16; default: as saved")
     add("--base-url", metavar="URL", help="server of --backend openai, up to /v1")
-    add("--tokenizer", metavar="PATH_OR_REPO", help="tokenizer of --backend openai")
+    add("--tokenizer", metavar="PATH_OR_REPO", help="default: the model's (openai: needed)")
+    add("--revision", default="main", help="the model's branch, tag or commit on the Hub")
     add("--trust-remote-code", action="store_true", help="run code that comes with the model")
     add("--output", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     add("--dry-run", action="store_true", help="show prompts and token counts, then stop")
@@ -111,18 +136,61 @@ def run_eval(options: argparse.Namespace) -> None:
             print(f"answers: {one.answers[:12]}")
 
 
+def add_merge(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench merge`."""
+    command.set_defaults(command=run_merge)
+    add = command.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a PEFT adapter")
+    add("--output", type=Path, metavar="DIR", help="the model to be; default: CHECKPOINT-merged")
+    add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: as the base is saved")
+    add("--trust-remote-code", action="store_true", help="run code that comes with the base")
+
+
+def run_merge(options: argparse.Namespace) -> None:
+    """Merge in float32, check the outcome, save it."""
+    from medbench.training.merge import merge
+
+    trust = options.trust_remote_code
+    merged = merge(options.checkpoint, options.output, options.dtype, trust_remote_code=trust)
+    print(
+        f"merged: {merged.path} ({merged.dtype}; in float32, log-probabilities are within "
+        f"{merged.difference:.1g} of base and adapter)"
+    )
+
+
 def add_board(command: argparse.ArgumentParser) -> None:
     """Describe `medbench board`."""
     command.set_defaults(command=run_board)
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="files, folders")
     command.add_argument("--output", type=Path, metavar="DIR", help="write tables and figure there")
+    command.add_argument(
+        "--before", metavar="MODEL", help="draw what the others gained and lost against this one"
+    )
+    command.add_argument(
+        "--ties",
+        action="store_true",
+        help="also rank the models as far as they can be told apart (needs the samples)",
+    )
+    command.add_argument(
+        "--reported",
+        action="store_true",
+        help="also what others published on these benchmarks, in tables of their own",
+    )
 
 
 def run_board(options: argparse.Namespace) -> None:
     """Print the table; with --output also write Markdown, CSV, LaTeX, HTML, SVG and PNG."""
     from medbench.report.board import board
 
-    board(options.results, options.output)
+    if options.before and not options.output:
+        raise ResultError("--before draws a figure: --output says where it goes")
+    board(
+        options.results,
+        options.output,
+        before=options.before,
+        with_ties=options.ties,
+        reported=options.reported,
+    )
 
 
 def add_ls(command: argparse.ArgumentParser) -> None:

@@ -31,6 +31,14 @@ def board() -> str:
     return table(read_results([paths.folder("leaderboard") / "measured"]), "markdown").rstrip()
 
 
+def reported() -> str:
+    """The published tables, and what does not add up in them."""
+    from medbench.report.reported import reported_summary
+    from medbench.reported import read_reported
+
+    return reported_summary(read_reported(paths.folder("leaderboard") / "reported"))
+
+
 def zoo() -> str:
     """The table of recipes."""
     from medbench.training.zoo import zoo_table
@@ -48,6 +56,7 @@ def recipe() -> str:
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "tasks": ("tasks/README.md", tasks),
     "board": ("README.md", board),
+    "reported": ("leaderboard/reported/README.md", reported),
     "zoo": ("adapters/README.md", zoo),
     "recipe": ("adapters/README.md", recipe),
 }

@@ -7,6 +7,7 @@ MedbenchError
 ├── RecipeError    a recipe cannot be read, or its settings do not go together
 ├── ResultError    a result file cannot be read
 ├── TaskError      a task name is unknown, or a task cannot run as asked
+├── TrainingError  a training cannot start, go on, or do what was asked
 └── MissingExtra   an optional dependency is not installed
 """
 
@@ -19,6 +20,7 @@ __all__ = [
     "RecipeError",
     "ResultError",
     "TaskError",
+    "TrainingError",
 ]
 
 
@@ -48,6 +50,10 @@ class ResultError(MedbenchError):
 
 class TaskError(MedbenchError):
     """A task name is unknown, or a task cannot run as asked."""
+
+
+class TrainingError(MedbenchError):
+    """A training cannot start, go on, or do what was asked."""
 
 
 class MissingExtra(MedbenchError):

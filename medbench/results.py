@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from medbench.errors import ResultError
 
-__all__ = ["Results", "Score", "one_line", "read_results"]
+__all__ = ["Results", "Score", "one_line", "read_results", "result_files"]
 
 BASE_ARGUMENTS = ("pretrained", "model", "path", "engine")
 ADAPTER_ARGUMENTS = ("peft", "lora_local_path", "delta")
@@ -121,7 +121,7 @@ def read_results(paths: Sequence[Path]) -> Results:
     found: list[tuple[Model, Score]] = []
     notes: list[str] = []
     faults: list[str] = []
-    for path in _files(paths, faults):
+    for path in result_files(paths, faults):
         try:
             document = _document(path)
             found += product([_model(document)], _scores(document, path, notes))
@@ -136,7 +136,7 @@ def read_results(paths: Sequence[Path]) -> Results:
     return Results(tuple(merged), tuple(dict.fromkeys(notes)))
 
 
-def _files(paths: Iterable[Path], faults: list[str]) -> Iterable[Path]:
+def result_files(paths: Iterable[Path], faults: list[str]) -> Iterable[Path]:
     """Return each result file once; a path that leads to none is a fault."""
     found: dict[Path, Path] = {}
     for path in paths:

@@ -13,7 +13,7 @@ from medbench.data import DATASETS
 from medbench.engine.plan import task_manager
 from medbench.paths import CONTENT_FOLDERS
 
-COMMANDS = ("eval", "board", "ls", "data", "path")
+COMMANDS = ("eval", "board", "compare", "ls", "data", "path")
 
 
 def run(capsys: Any, *arguments: str) -> tuple[int, str, str]:

@@ -212,7 +212,7 @@ REFUSALS: list[tuple[str, list[str]]] = [
     ("--tasks usmle --batch-size 0 --dtype int9", ["--batch-size 0 must", "--dtype int9 must"]),
     ("--tasks usmle --gen-kwargs greedy", ["--gen-kwargs greedy must look like a=1,b=2"]),
     ("--tasks usmle --device gpu", ["--device gpu: "]),
-    ("--tasks usmle --base-url http://x/v1", ["--base-url and --tokenizer belong to"]),
+    ("--tasks usmle --base-url http://x/v1", ["--base-url belongs to"]),
     (
         "--tasks usmle --backend openai --quantization nf4 --adapter a/b",
         [

@@ -33,6 +33,8 @@ class Adapter:
     """Weight-decomposed LoRA (arXiv 2402.09353)."""
     base: str
     """The base model that the adapter names."""
+    revision: str = "main"
+    """The base's branch, tag or commit."""
     changes_base: str = ""
     """The setting by which PEFT changes the base's own weights; empty: it leaves them alone."""
 
@@ -86,6 +88,7 @@ def read_adapter(path: Path) -> Adapter:
         target_modules=() if isinstance(targets, str) else tuple(sorted(targets)),
         is_dora=bool(content.get("use_dora")),
         base=content.get("base_model_name_or_path") or "",
+        revision=content.get("revision") or "main",
         changes_base=base_change(content),
     )
 

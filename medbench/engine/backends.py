@@ -60,7 +60,10 @@ def model_arguments(run: Run, adapter: Adapter | None) -> dict[str, Any]:
         "pretrained": run.model,
         "dtype": run.dtype,
         "trust_remote_code": run.trust_remote_code,
+        "revision": run.revision,
     }
+    if run.tokenizer:
+        arguments["tokenizer"] = run.tokenizer
     if run.backend == "vllm":
         # the engine schedules by itself; with eager execution it starts in seconds on a CPU
         arguments["enforce_eager"] = device(run) == "cpu"

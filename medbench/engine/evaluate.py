@@ -14,6 +14,7 @@ from typing import Any
 from medbench import data
 from medbench.engine import backends, plan, preview
 from medbench.engine.answers import answers_sha256
+from medbench.engine.base import on_base
 from medbench.engine.run import Run, check
 from medbench.errors import ResultError
 
@@ -52,10 +53,15 @@ class Work:
             MedbenchError: what is wrong with them.
         """
         check(run)
+        run = on_base(run)
         manager = plan.task_manager()
         names = plan.resolve(run.tasks, manager)
         tasks = plan.load_tasks(names, manager)
-        tokenizer = plan.load_tokenizer(run.tokenizer_name, trust_remote_code=run.trust_remote_code)
+        tokenizer = plan.load_tokenizer(
+            run.tokenizer or run.model,
+            revision="main" if run.tokenizer else run.revision,
+            trust_remote_code=run.trust_remote_code,
+        )
         chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
         return cls(run, names, manager, tasks, tokenizer, chat)
 
@@ -85,6 +91,7 @@ def evaluate(run: Run) -> list[Finished]:
         MedbenchError: anything that can be known before the run, and a result that was not saved.
     """
     work = Work.of(run)
+    run = work.run
     work.previews(limit=1)
     variants = backends.find_adapters(run)
     arguments = {name: backends.model_arguments(run, one) for name, one in variants.items()}

@@ -79,8 +79,8 @@ def is_no_metadata_hint(record: logging.LogRecord) -> bool:
     return "Custom kwargs can be passed" not in str(record.msg)
 
 
-def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
-    """Load a model's tokenizer.
+def load_tokenizer(name: str, *, revision: str = "main", trust_remote_code: bool = False) -> Any:
+    """Load a tokenizer.
 
     Raises:
         ModelError: it is neither a local folder with a tokenizer nor on the Hub.
@@ -88,7 +88,9 @@ def load_tokenizer(name: str, *, trust_remote_code: bool = False) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(name, trust_remote_code=trust_remote_code)
+        return AutoTokenizer.from_pretrained(
+            name, revision=revision, trust_remote_code=trust_remote_code
+        )
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise ModelError(

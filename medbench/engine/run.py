@@ -23,7 +23,8 @@ class Run:
     """One evaluation, as asked for on the command line."""
 
     model: str
-    """A local folder, a Hub id, or (openai) the name that the server gives the model."""
+    """A local folder, a Hub id, or (openai) the name that the server gives the model; an adapter's
+    folder stands for its base and the adapter on it."""
     tasks: tuple[str, ...]
     """Task names, group names and wildcards."""
     backend: Backend = "hf"
@@ -55,7 +56,9 @@ class Run:
     base_url: str | None = None
     """openai: the server's address, up to /v1."""
     tokenizer: str | None = None
-    """openai: the model's tokenizer, a local folder or a Hub id."""
+    """A local folder or a Hub id; None: the model's own (openai: must be told)."""
+    revision: str = "main"
+    """The model's branch, tag or commit on the Hub (hf, vllm)."""
     trust_remote_code: bool = False
     """Run code that comes with a model."""
     output: Path = Path("runs")
@@ -73,11 +76,6 @@ class Run:
         short = [part.rstrip("/").rsplit("/", 1)[-1] for part in parts]
         name = "__".join([*short, *([self.quantization] if self.quantization else [])])
         return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
-
-    @property
-    def tokenizer_name(self) -> str:
-        """Where the tokenizer is."""
-        return self.tokenizer or self.model
 
 
 def check(run: Run) -> None:
@@ -105,8 +103,10 @@ def backend_faults(run: Run) -> Iterator[str]:
             yield "--adapter: with --backend openai the server chooses; name its adapter as MODEL"
         if not run.tokenizer:
             yield "--backend openai needs --tokenizer, the served model's folder or Hub id"
-    elif run.base_url or run.tokenizer:
-        yield "--base-url and --tokenizer belong to --backend openai"
+        if run.revision != "main":
+            yield "--revision: with --backend openai the server chooses"
+    elif run.base_url:
+        yield "--base-url belongs to --backend openai"
 
 
 def engine_faults(run: Run) -> Iterator[str]:

@@ -152,7 +152,7 @@ def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
     width = max(LEAST_WIDTH, LEFT + max(map(_row_width, rows)) + RIGHT)
     drawn = Figure(facecolor="white")
     axes = drawn.add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[])
-    _write(axes, LEFT, 0.32, "Medical question answering", 13, weight="bold")
+    write(axes, LEFT, 0.32, "Medical question answering", 13, weight="bold")
     top = 0.06 + _legend(axes, cells, styles, width - LEFT - RIGHT, pen)
     for row in rows:
         left, bottoms = LEFT, []
@@ -161,13 +161,13 @@ def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
             left += block.width + BETWEEN
         top = max(bottoms)
     size = 7.5 * min(1, (width - LEFT - RIGHT) / pen.width(_caption(cells), 7.5))
-    _write(axes, LEFT, top + 0.25, _caption(cells), size, color=GREY)
+    write(axes, LEFT, top + 0.25, _caption(cells), size, color=GREY)
     drawn.set_size_inches(width, top + 0.45)
     axes.set(xlim=(0, width), ylim=(top + 0.45, 0))
     return drawn
 
 
-def _write(axes: "Axes", at: float, middle: float, text: str, size: float, **style: Any) -> None:
+def write(axes: "Axes", at: float, middle: float, text: str, size: float, **style: Any) -> None:
     """Write a line around a height, by its baseline: letters below it must not lift others."""
     axes.text(at, middle + 0.36 * size / 72, text, fontsize=size, **{"color": INK} | style)
 
@@ -227,7 +227,7 @@ def _legend(axes: "Axes", cells: Sequence[Cell], styles: Styles, width: float, p
         left, top = LEFT + place % per_line * wide, 0.65 + place // per_line * 0.2
         axes.bar(left, 0.12, 0.12, top - 0.06, align="edge", color=colour, hatch=hatch,
                  edgecolor="white", linewidth=0)  # fmt: skip
-        _write(axes, left + 0.2, top, name, 8.5)
+        write(axes, left + 0.2, top, name, 8.5)
     return 0.65 + 0.2 * (lines - 1)
 
 
@@ -244,12 +244,12 @@ def _caption(cells: Sequence[Cell]) -> str:
 def _block(axes: "Axes", block: Block, left: float, top: float, styles: Styles, pen: Pen) -> float:
     """Draw one panel; return the bottom of its labels."""
     base, unit = top + HEIGHT, HEIGHT / block.ceiling
-    _write(axes, left, top - 0.15, pen.cut(block.title, 9.5, block.width), 9.5, weight="bold")
+    write(axes, left, top - 0.15, pen.cut(block.title, 9.5, block.width), 9.5, weight="bold")
     step = next((s for s in (1, 2, 5, 10) if block.ceiling / s <= 5), 20)
     for tick in range(0, min(100, int(block.ceiling)) + 1, step):
         axes.hlines(base - tick * unit, left, left + block.width, zorder=1 if tick else 3,
                     color=FAINT if tick else GREY, linewidth=0.6)  # fmt: skip
-        _write(axes, left - 0.08, base - tick * unit, str(tick), 7.5, color=GREY, ha="right")
+        write(axes, left - 0.08, base - tick * unit, str(tick), 7.5, color=GREY, ha="right")
     lines = _labels(block, pen)
     for column, texts in zip(block.columns, lines, strict=True):
         if column.mean:
@@ -261,7 +261,7 @@ def _block(axes: "Axes", block: Block, left: float, top: float, styles: Styles, 
             _bar(axes, at, base, block, column.cells.get(model), *look)
             at += block.pitch
         for place, (text, size, colour) in enumerate(texts):
-            _write(axes, centre, base + 0.14 + LINE * place, text, size, color=colour, ha="center")
+            write(axes, centre, base + 0.14 + LINE * place, text, size, color=colour, ha="center")
         left += block.slot + SLOT_GAP
     return base + LINE * max(map(len, lines)) + 0.1
 

@@ -4,16 +4,15 @@ Every cell is a number with its 95 % interval; what differs between cells is sai
 """
 
 import csv
-import html
 import io
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from medbench.report.formats import BOLD, END, Block, html_page, latex, markdown
 from medbench.report.grid import MARKS, SHARES, Cell, Column, Panel, grid, shown
 from medbench.results import Results, Score, one_line
 
@@ -25,20 +24,9 @@ __all__ = ["table", "terminal"]
 MOST_COLUMNS = 9
 MISSING = "—"
 MARKED = 0.05
-# Private characters, which no name keeps, stand for markup until a format's escaping is done.
-BOLD, END, BRACE = "\ue000", "\ue001", "\ue002"
-LATEX_MARKUP = str.maketrans({
-    BOLD: r"\textbf{", END: "}", BRACE: "{}",
-    "†": r"\textdagger{}", "—": "---", "·": r"\textperiodcentered{}",
-})  # fmt: skip
-LATEX_FIT = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
 CSV_COLUMNS = ("model", "benchmark", "protocol", "subset", "language", "task", "metric", "filter",
                "value", "low", "high", "n", *MARKS, "num_fewshot", "chat_template", "limit",
                "version", "source")  # fmt: skip
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222 }
-table { border-collapse: collapse; margin-top: 2em } caption { text-align: left; font-weight: 600 }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left } ul { font-size: .85rem; color: #666 }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +54,11 @@ def table(results: Results, format: str) -> str:
         results: What `read_results` returned.
         format: markdown, csv (one line per cell), latex (booktabs) or html (a page).
     """
-    formats = {"markdown": _markdown, "csv": _csv, "latex": _latex, "html": _html}
-    assert format in formats, f"no table format {format!r}; there are {', '.join(formats)}"
-    return formats[format](results)
+    if format == "csv":
+        return _csv(results)
+    formats = {"markdown": markdown, "latex": latex, "html": html_page}
+    assert format in formats, f"no table format {format!r}; there are csv, {', '.join(formats)}"
+    return formats[format](_blocks(results), results.notes)
 
 
 def terminal(results: Results, console: "Console | None" = None) -> None:
@@ -216,64 +206,19 @@ def _unread(sheet: Sheet) -> list[str]:
     return [f"† {model}: {', '.join(marks)}." for model, marks in found.items() if marks]
 
 
-def _lines(sheet: Sheet, bold: str, end: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield each row with its cells as text."""
+def _blocks(results: Results) -> list[Block]:
+    """Return each table with its cells as text."""
+    return [
+        Block(sheet.title, ("model", *sheet.headers), tuple(_lines(sheet)), sheet.notes)
+        for sheet in _sheets(results)
+    ]
+
+
+def _lines(sheet: Sheet) -> Iterator[tuple[str, ...]]:
+    """Yield each row: the model, then its cells."""
     for model, cells in sheet.rows:
         pairs = zip(cells, sheet.panels, strict=True)
-        yield model, [_text(cell, panel, bold, end) for cell, panel in pairs]
-
-
-def _markdown_escape(text: str) -> str:
-    """Escape what GitHub reads as markup; an underscore inside a word is none."""
-    text = re.sub(r"([\\`*\[\]|~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
-    return html.escape(text, quote=False)
-
-
-def _markdown(results: Results) -> str:
-    from tabulate import tabulate
-
-    blocks = []
-    for sheet in _sheets(results):
-        rows = [[_markdown_escape(model), *texts] for model, texts in _lines(sheet, "**", "**")]
-        headers = ["model", *map(_markdown_escape, sheet.headers)]
-        aligned = ("left", *["right"] * len(sheet.headers))
-        blocks += [f"### {_markdown_escape(sheet.title)}"] * bool(sheet.title)
-        blocks.append(tabulate(rows, headers, "pipe", disable_numparse=True, colalign=aligned))
-        blocks.append("\n".join(f"- {_markdown_escape(note)}" for note in sheet.notes))
-    blocks.append("\n".join(f"- {_markdown_escape(note)}" for note in results.notes))
-    return "\n\n".join(filter(None, blocks)) + "\n"
-
-
-def _latex(results: Results) -> str:
-    from tabulate import LATEX_ESCAPE_RULES, tabulate
-
-    blocks = ["% \\usepackage{booktabs,graphicx}", *(f"% {note}" for note in results.notes)]
-    for sheet in _sheets(results):
-        rows = [[BRACE + model, *texts] for model, texts in _lines(sheet, BOLD, END)]
-        aligned = ("left", *["right"] * len(sheet.headers))
-        headers = ["model", *sheet.headers]
-        drawn = tabulate(rows, headers, "latex_booktabs", disable_numparse=True, colalign=aligned)
-        caption = " ".join([f"{sheet.title}." * bool(sheet.title), *sheet.notes])
-        caption = caption.translate({ord(sign): to for sign, to in LATEX_ESCAPE_RULES.items()})
-        text = f"{drawn}}}\n\\caption{{{caption}}}\n\\end{{table}}".translate(LATEX_MARKUP)
-        blocks.append("\\begin{table}\n\\centering\n" + LATEX_FIT + text)
-    return "\n\n".join(blocks) + "\n"
-
-
-def _html(results: Results) -> str:
-    blocks = []
-    for sheet in _sheets(results):
-        head = "".join(f"<th>{html.escape(header)}</th>" for header in ("model", *sheet.headers))
-        rows = (f"<tr><td>{html.escape(model)}</td>{''.join(f'<td>{t}</td>' for t in texts)}</tr>\n"
-                for model, texts in _lines(sheet, "<b>", "</b>"))  # fmt: skip
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in sheet.notes)
-        blocks.append(
-            f"<table><caption>{html.escape(sheet.title)}</caption>\n<thead><tr>{head}</tr>"
-            f"</thead>\n<tbody>\n{''.join(rows)}</tbody></table>\n<ul>{notes}</ul>\n"
-        )
-    blocks += [f"<p>{html.escape(note)}</p>\n" for note in results.notes]
-    return (f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>medbench board</title>'
-            f"\n<style>{STYLE}</style>\n{''.join(blocks)}</html>\n")  # fmt: skip
+        yield model, *(_text(cell, panel, BOLD, END) for cell, panel in pairs)
 
 
 def _csv(results: Results) -> str:

@@ -22,11 +22,11 @@ class Estimate(NamedTuple):
     high: float
 
 
-def wilson(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(k: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval of k successes in n trials.
 
     Args:
-        k: Correct answers.
+        k: Correct answers; a fraction where n is an effective sample size.
         n: Questions.
         confidence: Two-sided coverage.
 

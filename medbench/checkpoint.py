@@ -1,0 +1,171 @@
+"""A checkpoint: one folder that evaluation, serving and the Hub take as it is.
+
+model.safetensors, config.json, …     a whole model, or
+adapter_model.safetensors, adapter_config.json     what a PEFT method trained
+tokenizer.json, chat_template.jinja, …     the tokenizer; its end of text is the token learnt
+recipe.yaml     the recipe with all that it includes
+provenance.json     where all of it comes from: `Provenance`
+trainer_state.json     every line of the training log
+loss_curve.svg, loss_curve.png
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from medbench import paths
+from medbench.errors import ModelError
+
+__all__ = [
+    "ADAPTER",
+    "CURVE",
+    "PROVENANCE",
+    "RECIPE",
+    "STATE",
+    "Base",
+    "Checkpoint",
+    "Provenance",
+    "Trained",
+    "read",
+    "write_provenance",
+]
+
+ADAPTER = "adapter_config.json"
+RECIPE = "recipe.yaml"
+PROVENANCE = "provenance.json"
+STATE = "trainer_state.json"
+CURVE = "loss_curve"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The model that a training started from."""
+
+    id: str
+    """Hub id or folder."""
+    revision: str
+    """Branch, tag or commit that was asked for."""
+    commit: str | None
+    """The Hub's commit that it was; None: a local folder."""
+    architecture: str
+    """The model's class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Rows that were trained on, or that the held-out loss was measured on."""
+
+    benchmark: str
+    """The folder under `tasks/`."""
+    subset: str
+    """Language or exam."""
+    split: str
+    """Which rows."""
+    protocol: str
+    """How they became prompts."""
+    use: str
+    """mixture or validation."""
+    source: str
+    """The Hub, a bundle or the packaged sample."""
+    rows: int
+    """Usable questions."""
+    sha256: str
+    """Digest of the questions (`medbench.data.Rows.digest`)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where a checkpoint comes from."""
+
+    recipe: str
+    """Its name."""
+    method: str
+    """full, lora, …"""
+    base: Base
+    """The model it started from."""
+    data: tuple[Trained, ...]
+    """Every split, with its digest."""
+    examples: int
+    """In an epoch."""
+    steps: int
+    """Of the optimiser."""
+    tokens: int
+    """Read in all steps, padding included."""
+    supervised_tokens: int
+    """Of these, what the loss was taken on."""
+    loss: float | None
+    """Last logged; None: nothing was logged."""
+    held_out_loss: float | None
+    """Last measured; None: it never was."""
+    seed: int
+    """Of the order, the adapters' first weights and the dropout."""
+    seconds: float
+    """Spent training, over all sessions of a resumed run."""
+    finished: str
+    """UTC, ISO 8601."""
+    command: tuple[str, ...]
+    """What was typed."""
+    launch: Mapping[str, Any]
+    """Strategy, processes, and the share of weights that each one held."""
+    hardware: Mapping[str, Any]
+    """Machine and devices."""
+    packages: Mapping[str, str]
+    """Distribution to version."""
+    git: Mapping[str, Any] | None = None
+    """Commit of the working tree, and whether it was changed; None: not a repository."""
+    medbench: str = field(default="")
+    """Version of this package."""
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Self:
+        """Return what a JSON object says; keys that are not known are left out.
+
+        Raises:
+            KeyError, TypeError: something is missing, or is no object.
+        """
+        known = {one.name: content[one.name] for one in fields(cls) if one.name in content}
+        known["base"] = Base(**content["base"])
+        known["data"] = tuple(Trained(**one) for one in content["data"])
+        known["command"] = tuple(content["command"])
+        return cls(**known)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder that training left."""
+
+    path: Path
+    """The folder."""
+    is_adapter: bool
+    """It holds a PEFT adapter rather than a whole model."""
+    provenance: Provenance
+    """Where it comes from."""
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe that made it, as `medbench.recipe.load` reads it."""
+        return self.path / RECIPE
+
+
+def write_provenance(folder: Path, provenance: Provenance) -> None:
+    """Write `provenance.json`, whole or not at all."""
+    text = json.dumps(asdict(provenance), indent=2, ensure_ascii=False)
+    paths.write(folder / PROVENANCE, f"{text}\n".encode())
+
+
+def read(folder: Path) -> Checkpoint:
+    """Read a checkpoint's description.
+
+    Raises:
+        ModelError: the folder is none of ours, or its description cannot be read.
+    """
+    file = folder / PROVENANCE
+    if not file.is_file():
+        raise ModelError(f"{folder} is no checkpoint of `medbench train`: it has no {PROVENANCE}")
+    try:
+        provenance = Provenance.of(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{file} cannot be read: {type(error).__name__}: {error}") from error
+    return Checkpoint(folder, (folder / ADAPTER).is_file(), provenance)

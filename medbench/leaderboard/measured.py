@@ -1,0 +1,133 @@
+"""One measured run: lm-eval's results file, what describes it, and its samples without rows."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medbench.engine.answers import answers_sha256
+from medbench.errors import ResultError
+from medbench.results import Score, read_results, result_files
+
+__all__ = ["Measured", "compressed", "measured_runs"]
+
+Sample = dict[str, Any]
+OF_THE_ROW = ("doc", "arguments", "target", "resps")
+"""Keys of a sample that hold, or may quote, a benchmark's text; their hashes stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A results file and what lies beside it."""
+
+    path: Path
+    """The results file."""
+    scores: tuple[Score, ...]
+    """Its numbers."""
+    facts: Mapping[str, Any] | None
+    """What `medbench eval` wrote beside it; None where the file is missing."""
+    samples: Mapping[str, tuple[Sample, ...]]
+    """By task; a task without a file is missing."""
+    answers: str
+    """The hash of all answers; empty where the samples do not hold the rows any more."""
+
+    @property
+    def name(self) -> str:
+        """Folder and file, as messages show them."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def stamp(self) -> str:
+        """What the names of all files of the run share."""
+        return self.path.stem.removeprefix("results_")
+
+    @property
+    def model(self) -> str:
+        """The display name."""
+        return self.scores[0].model
+
+    @classmethod
+    def read(cls, path: Path) -> "Measured":
+        """Read a results file and all that lies beside it.
+
+        Raises:
+            ResultError: a file cannot be read.
+        """
+        scores = read_results([path]).scores
+        stamp = path.stem.removeprefix("results_")
+        beside = path.parent / f"medbench_{stamp}.json"
+        facts = _json(beside) if beside.is_file() else None
+        samples = {}
+        for task in dict.fromkeys(score.task for score in scores if not score.members):
+            for suffix in (".jsonl", ".jsonl.gz"):
+                file = path.parent / f"samples_{task}_{stamp}{suffix}"
+                if file.is_file():
+                    samples[task] = tuple(_samples(file))
+        is_whole = samples and all("doc" in one for own in samples.values() for one in own)
+        return cls(path, scores, facts, samples, answers_sha256(samples) if is_whole else "")
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files to be kept: name → content, the results file last."""
+        kept = {f"medbench_{self.stamp}.json": self.path.parent / f"medbench_{self.stamp}.json"}
+        content = {name: path.read_bytes() for name, path in kept.items() if path.is_file()}
+        for task, samples in self.samples.items():
+            content[f"samples_{task}_{self.stamp}.jsonl.gz"] = compressed(samples)
+        return content | {self.path.name: self.path.read_bytes()}
+
+
+def measured_runs(paths: list[Path]) -> list[Measured]:
+    """Read every run of some files and folders.
+
+    Raises:
+        ResultError: files that cannot be read, all at once.
+    """
+    faults: list[str] = []
+    runs = []
+    for path in result_files(paths, faults):
+        try:
+            runs.append(Measured.read(path))
+        except ResultError as error:
+            faults.append(str(error))
+    if faults:
+        raise ResultError("\n".join(faults))
+    return runs
+
+
+def compressed(samples: tuple[Sample, ...]) -> bytes:
+    """Return samples as gzipped JSON lines without the rows; equal ones, equal bytes."""
+    lines = [
+        json.dumps({key: one[key] for key in one if key not in OF_THE_ROW}, ensure_ascii=False)
+        for one in samples
+    ]
+    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(facts, dict) or not isinstance(facts.get("tasks"), dict):
+        raise ResultError(f"{path}: JSON, but not what `medbench eval` writes beside its results")
+    return facts
+
+
+def _samples(path: Path) -> Iterator[Sample]:
+    """Yield the samples of one task.
+
+    Raises:
+        ResultError: a line is no sample of lm-eval.
+    """
+    try:
+        content = path.read_bytes()
+        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+        for line in text.split("\n"):
+            if line:
+                sample = json.loads(line)
+                if not {"doc_id", "filter", "metrics"} <= sample.keys():
+                    raise ResultError(f"{path}: a line is no sample of lm-eval")
+                yield sample
+    except (OSError, EOFError, ValueError, AttributeError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error

@@ -1,0 +1,182 @@
+"""One recipe in the pipeline: where its files lie, and the commands of its steps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medbench import paths
+from medbench.errors import RecipeError
+from medbench.recipe import Recipe, load, recipes
+from medbench.recipe.rules import idle
+
+__all__ = ["AS_SAVED", "Job", "find_jobs"]
+
+AS_SAVED = "none"
+AT_LOAD = ("nf4", "fp4", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A recipe, and where what comes of it goes."""
+
+    name: str
+    """Its path: in the zoo, or below the folder that was named."""
+    recipe: Recipe
+    """With the settings of the command line."""
+    file: Path
+    """The YAML."""
+    overrides: tuple[str, ...]
+    """Settings of the command line that it reads."""
+    output: Path
+    """The folder of all recipes."""
+
+    @property
+    def trains(self) -> bool:
+        """There is something to train."""
+        return self.recipe.kind != "baseline"
+
+    @property
+    def folder(self) -> Path:
+        """The checkpoint, and below it the results; `medbench train` has the same default."""
+        return self.output / self.name
+
+    @property
+    def state_file(self) -> Path:
+        """The records of its steps."""
+        return self.folder.with_name(f"{self.folder.name}.run.json")
+
+    @property
+    def lock_file(self) -> Path:
+        """What one run holds against others."""
+        return self.folder.with_name(f".{self.folder.name}.lock")
+
+    def results(self, variant: str) -> Path:
+        """Return the folder of the results under a quantisation."""
+        return self.folder / "results" / variant
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """The quantisations under which it is scored; `AS_SAVED`: without one."""
+        load, evaluation = self.recipe.quantization.load, self.recipe.evaluation
+        if not evaluation.tasks:
+            return ()
+        as_trained = load if load in AT_LOAD and evaluation.backend == "hf" else AS_SAVED
+        return evaluation.quantization or (as_trained,)
+
+    @property
+    def chat_template(self) -> str:
+        """How prompts are wrapped; auto: on where the tokenizer has a template."""
+        asked = self.recipe.evaluation.chat_template
+        if asked != "auto" or not self.trains:
+            return asked
+        return "on" if self.recipe.data.template == "chat" else "off"
+
+    def train_command(self, *, resume: bool) -> list[str]:
+        """Return what is typed to train it."""
+        words = ["train", str(self.file), *self.overrides, "--output", str(self.folder)]
+        return [*words, "--resume"] if resume else words
+
+    def eval_command(self, variant: str, tasks: Sequence[str]) -> list[str]:
+        """Return what is typed to score it on some tasks."""
+        model, evaluation = self.recipe.model, self.recipe.evaluation
+        name = str(self.folder) if self.trains else model.id
+        words = ["eval", name, "--tasks", ",".join(tasks), "--backend", evaluation.backend]
+        words += ["--chat-template", self.chat_template, "--output", str(self.results(variant))]
+        options = {
+            "--quantization": variant if self.quantizes(variant) else None,
+            "--num-fewshot": evaluation.num_fewshot,
+            "--gen-kwargs": evaluation.gen_kwargs or None,
+            "--limit": evaluation.limit,
+            "--tokenizer": None if self.trains else model.tokenizer.id or None,
+            "--revision": None if self.trains or model.revision == "main" else model.revision,
+        }
+        for option, value in options.items():
+            words += [] if value is None else [option, str(value)]
+        return [*words, "--trust-remote-code"] if model.trust_remote_code else words
+
+    def quantizes(self, variant: str) -> bool:
+        """Tell whether the variant must be said: it is none only against a recipe in 4 bits."""
+        return variant != AS_SAVED or self.recipe.quantization.load in AT_LOAD
+
+
+def find_jobs(
+    places: Sequence[str], overrides: Sequence[str], output: Path
+) -> tuple[list[Job], dict[str, str]]:
+    """Return the jobs of recipes and folders, and the faults of those that cannot be read.
+
+    An override that does nothing in one recipe of a folder (training.seed in a baseline) is left
+    out there; one that does nothing in all of them is a fault.
+
+    Raises:
+        RecipeError: a recipe that was named by itself cannot be read, or a folder has none.
+    """
+    jobs: dict[str, Job] = {}
+    faults: dict[str, str] = {}
+    for place in places:
+        folder = find_folder(place)
+        if folder is None:
+            recipe = load(place, overrides)
+            file = recipe_file(place)
+            name = recipe.name
+            jobs[name] = Job(name, recipe, file, tuple(overrides), output)
+            continue
+        for file in recipes(folder):
+            name = identity(file, folder)
+            try:
+                own = effective(file, overrides)
+                jobs[name] = Job(name, load(file, own), file, own, output)
+            except RecipeError as error:
+                faults[name] = str(error)
+    check_overrides(list(jobs.values()), faults, overrides)
+    return list(jobs.values()), faults
+
+
+def find_folder(place: str) -> Path | None:
+    """Return a folder of recipes, as it is or in the zoo; None: the place is a file.
+
+    Raises:
+        RecipeError: there are no recipes in it.
+    """
+    for folder in (Path(place), paths.folder("adapters") / place):
+        if folder.is_dir():
+            if not recipes(folder):
+                raise RecipeError(f"{folder} holds no recipe that can be run")
+            return folder.resolve()
+    return None
+
+
+def recipe_file(place: str) -> Path:
+    """Return the file of a recipe that could be loaded."""
+    zoo = paths.folder("adapters")
+    candidates = (Path(place), zoo / place, zoo / f"{place}.yaml")
+    return next(file for file in candidates if file.is_file()).resolve()
+
+
+def identity(file: Path, folder: Path) -> str:
+    """Return a recipe's name: its path in the zoo, or below a folder elsewhere."""
+    zoo = paths.folder("adapters").resolve()
+    root = zoo if file.is_relative_to(zoo) else folder
+    return file.relative_to(root).with_suffix("").as_posix()
+
+
+def effective(file: Path, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides that a recipe reads: a baseline, none of training's."""
+    if not overrides:
+        return ()
+    recipe = load(file)
+    keys = {one: one.partition("=")[0].strip() for one in overrides}
+    return tuple(
+        one for one, key in keys.items() if recipe.kind != "baseline" or not idle(recipe, key)
+    )
+
+
+def check_overrides(jobs: list[Job], faults: dict[str, str], overrides: Sequence[str]) -> None:
+    """Refuse settings that no recipe reads.
+
+    Raises:
+        RecipeError: names them.
+    """
+    used = {one for job in jobs for one in job.overrides}
+    idle = [one for one in overrides if one not in used]
+    if idle and jobs and not faults:
+        raise RecipeError(f"{', '.join(idle)}: changes nothing in any of these recipes")

@@ -1,0 +1,261 @@
+"""The steps of a recipe, and whether each must be done: what it depends on, against what it did."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medbench import checkpoint
+from medbench.data import dataset
+from medbench.pipeline.digests import MARK, folder_digest, known_rows_digest, rows_digest
+from medbench.pipeline.job import Job
+from medbench.pipeline.state import Record, State
+from medbench.recipe import Mixed, Recipe, load, to_yaml
+from medbench.recipe.read import leaves
+
+__all__ = [
+    "TRAIN",
+    "Split",
+    "Step",
+    "changes",
+    "eval_name",
+    "eval_steps",
+    "made_of",
+    "questions",
+    "train_step",
+]
+
+TRAIN = "train"
+LEARNT = ("kind", "model", "quantization", "data", "method", "training")
+"""Sections of a recipe that change what is learnt; machines and logs do not."""
+CHOOSES = ("tracking.keep_best", "tracking.validate_every")
+SHOTS = ("few_shot", "train", "test")
+"""Where a task's examples come from: the first of these splits that its dataset has."""
+MOST_REASONS = 3
+Split = tuple[str, str, str]
+"""(benchmark, subset, split)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that a recipe wants done, and all that its outcome depends on."""
+
+    name: str
+    """train, or eval <quantisation> <task>."""
+    settings: Mapping[str, str]
+    """Name to value."""
+    rows: tuple[Split, ...] = ()
+    """Questions that it reads."""
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    """What a folder holds to where it is: base, checkpoint."""
+
+    def inputs(self, state: State) -> dict[str, str]:
+        """Return all that it depends on, with digests of rows and folders.
+
+        Raises:
+            DataError: rows cannot be read.
+        """
+        found = dict(self.settings)
+        found |= {name: folder_digest(folder, state) for name, folder in self.folders.items()}
+        return found | {rows_name(one): rows_digest(*one) for one in self.rows}
+
+
+def rows_name(split: Split) -> str:
+    """Name a split as reasons show it."""
+    benchmark, subset, part = split
+    return f"rows {benchmark}/{subset} {part}"
+
+
+def train_step(job: Job) -> Step:
+    """Return the training of a recipe."""
+    base = Path(job.recipe.model.id)
+    return Step(
+        TRAIN,
+        learnt(job.recipe),
+        tuple(dict.fromkeys(splits(job.recipe))),
+        {"base": base} if base.is_dir() else {},
+    )
+
+
+def learnt(recipe: Recipe) -> dict[str, str]:
+    """Return the settings that change what is learnt, by their dotted keys."""
+    stated = yaml.safe_load(to_yaml(recipe))
+    return {
+        key: str(value)
+        for key, value in leaves(stated)
+        if (key.partition(".")[0] in LEARNT or key in CHOOSES) and not key.startswith("model.facts")
+    }
+
+
+def splits(recipe: Recipe) -> Iterator[Split]:
+    """Yield what a training reads."""
+    from medbench.training.lengths import datasets
+
+    parts: tuple[Mixed, ...] = recipe.data.mixture + recipe.data.validation
+    for part in parts:
+        for one in datasets(part):
+            yield one.benchmark, one.subset, part.split
+
+
+def made_of(job: Job, state: State) -> Record:
+    """Return what a finished checkpoint was made of, as it tells itself.
+
+    Only the digest of a base in a folder comes from the record of the run that made it.
+
+    Raises:
+        ModelError, RecipeError: the checkpoint cannot be read.
+    """
+    made = checkpoint.read(job.folder).provenance
+    inputs = learnt(load(job.folder / checkpoint.RECIPE))
+    for one in made.data:
+        inputs[rows_name((one.benchmark, one.subset, one.split))] = f"{MARK}{one.sha256}"
+    record = state.records.get(TRAIN)
+    if record is not None and record.inputs.items() >= inputs.items():
+        inputs = dict(record.inputs)
+    return Record(inputs, made.finished, made.seconds)
+
+
+def eval_steps(job: Job, variant: str) -> list[Step]:
+    """Return a step for each task, group or wildcard that the recipe names.
+
+    Raises:
+        TaskError: there is no such task.
+    """
+    from medbench.scoring.extract import EXTRACTOR_VERSION
+
+    model, evaluation = job.recipe.model, job.recipe.evaluation
+    common: dict[str, str] = {
+        "quantization": variant,
+        "backend": evaluation.backend,
+        "chat_template": job.chat_template,
+        "gen_kwargs": evaluation.gen_kwargs,
+        "limit": str(evaluation.limit),
+        "num_fewshot": str(evaluation.num_fewshot),
+        "extractor": str(EXTRACTOR_VERSION),
+    }
+    if not job.trains:
+        common |= {"model": f"{model.id} {model.revision}", "tokenizer": model.tokenizer.id}
+    return [
+        Step(
+            eval_name(variant, name),
+            common | {f"task {one.name}": f"{one.protocol} {one.version}" for one in tasks(name)},
+            tuple(dict.fromkeys(rows_of(tasks(name), evaluation.num_fewshot))),
+            folders(job),
+        )
+        for name in evaluation.tasks
+    ]
+
+
+def eval_name(variant: str, task: str) -> str:
+    """Name an evaluation step."""
+    return f"eval {variant} {task}"
+
+
+def folders(job: Job) -> dict[str, Path]:
+    """Return the folders whose content an evaluation depends on; what is not there yet, too."""
+    base = Path(job.recipe.model.id)
+    found = {"base": base} if base.is_dir() else {}
+    return found | ({"checkpoint": job.folder} if job.trains else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is known of a task without loading it."""
+
+    name: str
+    benchmark: str
+    subset: str
+    protocol: str
+    version: str
+    shots: int | None
+    """Examples before each question; None: as many as a run says."""
+
+
+@cache
+def tasks(name: str) -> tuple[Task, ...]:
+    """Return the tasks behind a name, a group or a wildcard.
+
+    Raises:
+        TaskError: there is none.
+    """
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    from medbench.engine.plan import resolve, task_manager
+
+    manager = task_manager()
+    names = dict.fromkeys(
+        member
+        for one in resolve((name,), manager)
+        for member in (manager.task_index[one].cfg["task"] if one in manager.all_groups else (one,))
+    )
+    found = []
+    for one in names:
+        config: dict[str, Any] = load_yaml(manager.task_index[one].yaml_path, resolve_func=False)
+        metadata, subset = config["metadata"], config["dataset_kwargs"]["subset"]
+        found.append(
+            Task(
+                one,
+                metadata["benchmark"],
+                subset,
+                metadata["protocol"],
+                str(metadata["version"]),
+                config.get("num_fewshot"),
+            )
+        )
+    return tuple(found)
+
+
+def questions(name: str, limit: int | None) -> int:
+    """Return how many questions a task asks, as far as its datasets' sizes are known."""
+    sizes = [dataset(one.benchmark, one.subset).sizes["test"] for one in tasks(name)]
+    return sum(min(size, limit or size) for size in sizes)
+
+
+def rows_of(found: Sequence[Task], num_fewshot: int | None) -> Iterator[Split]:
+    """Yield the splits that tasks read: the questions, and the examples if there are any."""
+    for task in found:
+        yield task.benchmark, task.subset, "test"
+        shots = task.shots if num_fewshot is None or task.shots == 0 else num_fewshot
+        if shots:
+            known = dataset(task.benchmark, task.subset).splits
+            yield task.benchmark, task.subset, next(one for one in SHOTS if one in known)
+
+
+def changes(step: Step, record: Record, state: State) -> str:
+    """Say what is other than it was when a step was done; empty: nothing that can be compared.
+
+    Settings come first: rows and weights are only read where all settings are alike.
+    """
+    before = {name: value for name, value in record.inputs.items() if not value.startswith(MARK)}
+    differ = [
+        difference(name, before.get(name), step.settings.get(name))
+        for name in [*before, *(one for one in step.settings if one not in before)]
+        if before.get(name) != step.settings.get(name)
+    ]
+    if not differ:
+        differ = [
+            f"{name} changed"
+            for name, value in record.inputs.items()
+            if value.startswith(MARK) and (now := digest_now(step, name, state)) and now != value
+        ]
+    more = f" and {len(differ) - MOST_REASONS} more" if len(differ) > MOST_REASONS else ""
+    return ", ".join(differ[:MOST_REASONS]) + more
+
+
+def difference(name: str, before: str | None, now: str | None) -> str:
+    """Say how a setting changed."""
+    if before is None or now is None:
+        return f"{name} {'is new' if before is None else 'is gone'}"
+    return f"{name} {before or 'empty'} → {now or 'empty'}"
+
+
+def digest_now(step: Step, name: str, state: State) -> str:
+    """Return the digest of rows or a folder as they are; empty where that cannot be told."""
+    folder = step.folders.get(name)
+    if folder is not None:
+        return folder_digest(folder, state) if folder.is_dir() else ""
+    # rows that are out of reach could not be evaluated again either
+    return next((known_rows_digest(*one) for one in step.rows if rows_name(one) == name), "")

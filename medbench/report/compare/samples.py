@@ -1,0 +1,164 @@
+"""A run's answers, question by question: lm-eval's samples beside a results file."""
+
+import json
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medbench.errors import ResultError
+from medbench.question import Question
+from medbench.results import Score, read_results
+
+__all__ = ["Answers", "Item", "Run", "find_run", "in_common", "own_scores", "read_answers"]
+
+READINGS = ("none", "extract")
+"""Our own reading of an answer; `original` reads the same text once more by another rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One question as one model answered it."""
+
+    question: Question
+    letters: frozenset[str]
+    """What was answered; empty where no answer was found."""
+    said: str
+    """The chosen option or option set, or the whole generated text."""
+    is_right: bool
+    """As it was scored."""
+    doc_hash: str
+    """lm-eval's hash of the row and the prompt made of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """One task of one run."""
+
+    score: Score
+    """Its accuracy, with version, shots, protocol and chat template."""
+    items: Mapping[int, Item]
+    """By number in the task's rows."""
+    settings: Mapping[str, object]
+    """What else a reader should know: rows (SHA-256), backend, quantization, …"""
+
+    @property
+    def is_generated(self) -> bool:
+        """The model wrote its answer, rather than choosing among continuations."""
+        return self.score.filter == "extract"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a path holds: one model's tasks, each with the newest score."""
+
+    model: str
+    path: Path
+    scores: Mapping[str, Score]
+    """By task."""
+    notes: tuple[str, ...]
+    """What was noted while runs of one model were merged."""
+
+
+def own_scores(scores: Iterable[Score]) -> list[Score]:
+    """Return the accuracies of tasks, not of groups, as our own reading found them."""
+    own = (score for score in scores if score.metric == "acc" and not score.members)
+    return [score for score in own if score.filter in READINGS]
+
+
+def find_run(path: Path) -> Run:
+    """Find the tasks of a results file, or of a folder of one model's results.
+
+    Raises:
+        ResultError: there are no results, results of several models, or no accuracies.
+    """
+    results = read_results([path])
+    models = sorted({score.model for score in results.scores})
+    if len(models) > 1:
+        raise ResultError(f"{path}: holds {len(models)} models ({', '.join(models)}); name one")
+    scores = {score.task: score for score in own_scores(results.scores)}
+    if not scores:
+        raise ResultError(f"{path}: no accuracies inside")
+    return Run(models[0], path, scores, results.notes)
+
+
+def read_answers(score: Score) -> Answers:
+    """Read the samples and the facts that were written with a score.
+
+    Raises:
+        ResultError: they are missing, or not as `medbench eval` or `lm_eval` writes them.
+    """
+    stamp = score.source.stem.rpartition("_")[2]
+    path = score.source.with_name(f"samples_{score.task}_{stamp}.jsonl")
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError as error:
+        told = f"{path.name} is not beside {score.source}: comparing needs the samples of the run"
+        raise ResultError(f"{told} (lm_eval writes them with --log_samples)") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+    items: dict[int, Item] = {}
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue  # after the last line break
+        try:
+            sample = json.loads(line)
+            if sample["filter"] == score.filter:
+                items[int(sample["doc_id"])] = _item(sample)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            told = f"{path}, line {number}: not a sample of medbench's tasks"
+            raise ResultError(f"{told} ({type(error).__name__}: {error})") from error
+    if not items:
+        raise ResultError(f"{path}: no samples of the filter {score.filter}")
+    return Answers(score, items, _settings(score, stamp))
+
+
+def in_common(question: Question, tag: str | None = None) -> Hashable:
+    """Return what makes questions depend on each other: a tag, else one text or one wording."""
+    if tag:
+        return question.benchmark, question.subset, question.tags[tag]
+    return " ".join((question.context or question.text).split())
+
+
+def _item(sample: Mapping[str, Any]) -> Item:
+    """Return a sample of lm-eval as an item."""
+    question = Question.from_doc(sample["doc"])
+    outputs = sample["filtered_resps"]
+    if choices := sample["doc"]["choices"]:
+        log_probs = [float(log_prob) for log_prob, _ in outputs]
+        place = log_probs.index(max(log_probs))  # of equals the first, as lm-eval scores them
+        said = str(choices[place])
+        # one continuation an option (letters, or words as yes and no), else option sets: "A, C."
+        is_single = len(choices) == len(question.options)
+        chosen = list(question.options)[place : place + 1]
+        letters = chosen if is_single else said.removesuffix(".").split(", ")
+    else:
+        letters = json.loads(outputs[0])["letters"]
+        said = str(sample["resps"][0][0])
+    is_right = float(sample["acc"]) == 1
+    return Item(question, frozenset(letters), said, is_right, str(sample["doc_hash"]))
+
+
+def _settings(score: Score, stamp: str) -> dict[str, object]:
+    """Return what the files beside the samples say of the run."""
+    config = _json(score.source).get("config", {})
+    facts_path = score.source.with_name(f"medbench_{stamp}.json")
+    facts = _json(facts_path) if facts_path.is_file() else {}
+    tasks = facts.get("tasks", {})
+    return {
+        "rows": tasks.get(score.task, {}).get("sha256"),
+        "extractor": facts.get("extractor_version"),
+        "backend": facts.get("backend"),
+        "quantization": facts.get("quantization"),
+        "generation settings": config.get("gen_kwargs"),
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise ResultError(f"{path}: not a JSON object")
+    return content
