@@ -1,6 +1,7 @@
 """The tables that a run begins and ends with."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +11,9 @@ from medbench.pipeline.plan import Plan
 from medbench.pipeline.work import Outcome
 
 __all__ = ["show_outcomes", "show_plan"]
+
+NARROW = ("recipe", "step", "took")
+"""Columns that keep their words whole; the others give way."""
 
 
 def show_plan(plans: Sequence[Plan], faults: Mapping[str, str], console: Console) -> None:
@@ -56,7 +60,8 @@ def frame(*headers: str) -> Table:
     """Return an empty table."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for header in headers:
-        table.add_column(header, overflow="fold", justify="right" if header == "took" else "left")
+        justify: Literal["left", "right"] = "right" if header == "took" else "left"
+        table.add_column(header, overflow="fold", justify=justify, no_wrap=header in NARROW)
     return table
 
 
