@@ -43,7 +43,7 @@ def draw(log: Sequence[Mapping[str, Any]], title: str, stem: Path) -> list[Path]
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_xlabel("optimiser step", color=GREY)
         axes.set_ylabel("loss, nats a supervised token", color=GREY)
-        axes.margins(x=0.08)
+        axes.margins(x=0.1)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=GREY)
         files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "png")]
