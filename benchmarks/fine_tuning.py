@@ -2,23 +2,21 @@
 
 Trains and scores every recipe of `adapters/smollm2-135m/BENCHMARK` (what is done is not done
 again), then compares each checkpoint's answers with the base's, question by question: the
-difference of accuracies with a 95 % interval (normal, of the paired differences), and the exact
-McNemar test (binomial on the questions that only one of them has right).
+difference of accuracies with a 95 % interval, and the exact McNemar test
+(`medbench.scoring.statistics.paired`).
 """
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from scipy.stats import binomtest
-
 from medbench import paths
 from medbench.engine.smollm2 import smollm2
-from medbench.scoring.statistics import normal_interval, wilson
+from medbench.scoring.statistics import wilson
+from medbench.scoring.statistics.paired import compare
 
 Answers = Mapping[tuple[str, int], bool]
 """(task, question) → right."""
@@ -83,17 +81,11 @@ def percent(found: Answers) -> str:
 def compared(base: Answers, found: Answers) -> tuple[float, str]:
     """Return the gain, and the row's other cells."""
     assert base.keys() == found.keys(), "not the same questions"
-    gained = sum(found[one] and not base[one] for one in base)
-    lost = sum(base[one] and not found[one] for one in base)
-    size = len(base)
-    gain = (gained - lost) / size
-    error = math.sqrt(max((gained + lost) / size - gain**2, 0) / size)
-    low, high = normal_interval(gain, error)
-    p = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
-    return (
-        gain,
-        f"{100 * gain:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}] | {gained} / {lost} | {p:.2g}",
-    )
+    order = list(base)
+    paired = compare([base[one] for one in order], [found[one] for one in order])
+    gain, _, low, high = paired.difference
+    ends = f"[{100 * low:+.1f}, {100 * high:+.1f}]"
+    return gain, f"{100 * gain:+.1f} {ends} | {paired.fixed} / {paired.broken} | {paired.p:.2g}"
 
 
 if __name__ == "__main__":

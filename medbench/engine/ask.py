@@ -41,7 +41,9 @@ class Answer:
     """It wrote until it had no room."""
 
 
-def question_of(text: str, options: tuple[str, ...], context: str, form: str, language: str) -> Any:
+def question_of(
+    text: str, options: tuple[str, ...], context: str, form: str, language: str
+) -> Question:
     """Return a question as benchmarks have them.
 
     Raises:
