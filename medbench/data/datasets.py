@@ -45,6 +45,11 @@ class Dataset:
         """benchmark/subset, as messages show it."""
         return f"{self.benchmark}/{self.subset}"
 
+    @property
+    def shots(self) -> str:
+        """The split that few-shot examples come from: few_shot, else train, else test."""
+        return next(one for one in ("few_shot", "train", "test") if one in self.splits)
+
 
 # language, code, train rows, test rows
 MMEDBENCH = [

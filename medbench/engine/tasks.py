@@ -36,7 +36,6 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 Doc = dict[str, Any]
-SHOT_SPLITS = ("few_shot", "train", "test")
 
 
 def load(benchmark: str, subset: str, protocol: str, **_: object) -> dict[str, Any]:
@@ -52,8 +51,8 @@ def load(benchmark: str, subset: str, protocol: str, **_: object) -> dict[str, A
     """
     rows = data.load(benchmark, subset, "test")
     docs = [document(question, protocol) for question in rows.questions]
-    split = next(name for name in SHOT_SPLITS if name in rows.dataset.splits)
-    pointer = {"benchmark": benchmark, "subset": subset, "protocol": protocol, "split": split}
+    names = {"benchmark": benchmark, "subset": subset, "protocol": protocol}
+    pointer = {**names, "split": rows.dataset.shots}
     return {"test": datasets.Dataset.from_list(docs), "few_shot": [pointer]}
 
 

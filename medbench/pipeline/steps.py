@@ -32,8 +32,6 @@ TRAIN = "train"
 LEARNT = ("kind", "model", "quantization", "data", "method", "training")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
-SHOTS = ("few_shot", "train", "test")
-"""Where a task's examples come from: the first of these splits that its dataset has."""
 MOST_REASONS = 3
 Split = tuple[str, str, str]
 """(benchmark, subset, split)."""
@@ -220,8 +218,7 @@ def rows_of(found: Sequence[Task], num_fewshot: int | None) -> Iterator[Split]:
         yield task.benchmark, task.subset, "test"
         shots = task.shots if num_fewshot is None or task.shots == 0 else num_fewshot
         if shots:
-            known = dataset(task.benchmark, task.subset).splits
-            yield task.benchmark, task.subset, next(one for one in SHOTS if one in known)
+            yield task.benchmark, task.subset, dataset(task.benchmark, task.subset).shots
 
 
 def changes(step: Step, record: Record, state: State) -> str:
