@@ -59,7 +59,7 @@ DEVIATION = 0.02
 """Of the random weights of the adapter's second factors."""
 CELLS = [
     *("model", "continuations", "shots", "questions", "log-probs", "largest Δ"),
-    *("answers equal", "greedy flags equal"),
+    *("largest Δ a token", "answers equal", "greedy flags equal"),
 ]
 IN_DOUBLE = "Δ to float64: ours, hf's"
 
@@ -145,11 +145,12 @@ def option_texts(tasks: str, items: int, shots: int) -> list[list[Instance]]:
 
 Make = Callable[[str, int, int], list[list[Instance]]]
 KINDS: dict[str, tuple[Make, str, str]] = {
-    "letters": (instances, "medmcqa-letters,usmle", "kormedmcqa-letters_nurse"),
+    "letters": (instances, "medmcqa-letters,usmle", "medmcqa-letters"),
     "sets": (instances, "mmedbench_french,mmedbench_japanese", "mmedbench_french"),
-    "texts": (option_texts, "medmcqa-letters,pubmedqa-letters", "kormedmcqa-letters_nurse"),
+    "texts": (option_texts, "medmcqa-letters,pubmedqa-letters", "medmcqa-letters"),
 }
-"""How requests are made, and of which questions: without examples, and with."""
+"""How requests are made, and of which questions: without examples, and with (short ones: lm-eval
+computes the examples again for each)."""
 
 
 def compare(asked: argparse.Namespace, adapter: str | None, kind: str, shots: int) -> Iterator[str]:
@@ -166,12 +167,24 @@ def compare(asked: argparse.Namespace, adapter: str | None, kind: str, shots: in
     yield str(found.questions)
     yield str(sum(map(len, ours)))
     yield f"{found.gap:.2g}"
+    yield f"{largest_gap_of_a_token(questions, ours, stock):.2g}"
     yield f"{found.chosen}/{found.questions}"
     yield f"{found.greedy}/{found.questions}"
     if asked.double:
         exact = in_double(asked, adapter, questions[: asked.double])
         gaps = [gap(ours, exact), gap(stock, exact)]
         yield ", ".join(f"{one:.2g}" for one in gaps)
+
+
+def largest_gap_of_a_token(
+    questions: Sequence[Question], ours: list[list[Score]], stock: list[list[Score]]
+) -> float:
+    """Return the largest difference of a continuation divided by its tokens: rounding adds up."""
+    return max(
+        abs(one[0] - other[0]) / len(ends)
+        for question, mine, theirs in zip(questions, ours, stock, strict=True)
+        for (_, _, ends), one, other in zip(question, mine, theirs, strict=True)
+    )
 
 
 def in_double(
@@ -203,7 +216,7 @@ def compare_texts(asked: argparse.Namespace, adapter: str | None, shots: int) ->
     stock = texts(HFLM, model, requests, asked.stock_batch_size)
     same = sum(one == other for one, other in zip(ours, stock, strict=True))
     tokens = sum(len(model.tok_encode(text)) for text in ours)
-    return [f"{len(requests)}", f"{tokens:,} tokens", "", f"{same}/{len(requests)} texts", ""]
+    return [f"{len(requests)}", f"{tokens:,} tokens", "", "", f"{same}/{len(requests)} texts", ""]
 
 
 if __name__ == "__main__":

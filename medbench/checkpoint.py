@@ -24,15 +24,19 @@ __all__ = [
     "PROVENANCE",
     "RECIPE",
     "STATE",
+    "WEIGHTS",
     "Base",
     "Checkpoint",
     "Provenance",
     "Trained",
+    "base_revision",
     "read",
+    "read_adapter_config",
     "write_provenance",
 ]
 
 ADAPTER = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
 RECIPE = "recipe.yaml"
 PROVENANCE = "provenance.json"
 STATE = "trainer_state.json"
@@ -169,3 +173,34 @@ def read(folder: Path) -> Checkpoint:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{file} cannot be read: {type(error).__name__}: {error}") from error
     return Checkpoint(folder, (folder / ADAPTER).is_file(), provenance)
+
+
+def base_revision(folder: Path, base: str, named: str | None) -> str | None:
+    """Return the base's commit where training noted one, else the revision that the adapter names.
+
+    Raises:
+        ModelError: the checkpoint's description cannot be read.
+    """
+    if not (folder / PROVENANCE).is_file():
+        return named
+    known = read(folder).provenance.base
+    return (known.commit if known.id == base else None) or named
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """Read what a PEFT adapter says of itself.
+
+    Raises:
+        ModelError: no such folder, no adapter in it, or no JSON object as its configuration.
+    """
+    file = folder / ADAPTER
+    if not file.is_file():
+        what = f"holds no {ADAPTER}" if folder.is_dir() else "is not a folder"
+        raise ModelError(f"adapter {folder} {what}; a PEFT adapter's folder is needed")
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{file} holds a {type(content).__name__}, not an object")
+    return content

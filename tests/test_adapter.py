@@ -55,7 +55,7 @@ def pickled(folder: Path) -> None:
 
 
 BAD = [
-    (missing, r"adapter .*x is not a folder; a PEFT adapter folder or a Hub id is needed"),
+    (missing, r"adapter .*x is not a folder; a PEFT adapter's folder is needed"),
     (a_file, "is not a folder"),
     (Path.mkdir, r"adapter .*x holds no adapter_config\.json"),
     (no_config, r"holds no adapter_config\.json"),

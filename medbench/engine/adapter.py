@@ -1,16 +1,15 @@
 """What an adapter's `adapter_config.json` says, and which backends can run it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medbench.checkpoint import WEIGHTS, read_adapter_config
 from medbench.errors import ModelError
 
 __all__ = ["Adapter", "find_adapter", "lora_settings", "read_adapter"]
 
-CONFIG = "adapter_config.json"
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM accepts as max_lora_rank."""
 CHANGES_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -65,20 +64,9 @@ def read_adapter(path: Path) -> Adapter:
     Raises:
         ModelError: no such folder, no JSON object as its configuration, or no safetensors.
     """
-    config = path / CONFIG
-    if not config.is_file():
-        what = f"holds no {CONFIG}" if path.is_dir() else "is not a folder"
-        raise ModelError(f"adapter {path} {what}; a PEFT adapter folder or a Hub id is needed")
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{config} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{config} holds a {type(content).__name__}, not an object")
-    if not (path / "adapter_model.safetensors").is_file():
-        raise ModelError(
-            f"adapter {path} has no adapter_model.safetensors (pickled weights are not loaded)"
-        )
+    content = read_adapter_config(path)
+    if not (path / WEIGHTS).is_file():
+        raise ModelError(f"adapter {path} has no {WEIGHTS} (pickled weights are not loaded)")
     targets = content.get("target_modules") or ()
     rank = max([content.get("r") or 0, *(content.get("rank_pattern") or {}).values()])
     return Adapter(

@@ -92,7 +92,8 @@ def load_model(run: Run, variants: Variants) -> tuple[Any, Callable[[Adapter | N
         MissingExtra: the backend is not installed.
     """
     from lm_eval.api.registry import get_model
-    from safetensors import SafetensorError
+
+    from medbench.engine.loading import LOAD_ERRORS, not_loaded
 
     first, *others = variants.values()
     arguments = model_arguments(run, None if others else first)
@@ -100,9 +101,8 @@ def load_model(run: Run, variants: Variants) -> tuple[Any, Callable[[Adapter | N
         arguments["adapters"] = [str(one.path) for one in variants.values() if one]
     try:
         lm = get_model(engine_name(run)).create_from_arg_obj(arguments, settings(run))
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).split("\n\n")[0]
-        raise ModelError(f"{run.model} could not be loaded: {reason}") from error
+    except LOAD_ERRORS as error:
+        raise not_loaded(run.model, error) from error
     return lm, switch(run, lm) if others else lambda adapter: None
 
 

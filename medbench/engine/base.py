@@ -38,14 +38,7 @@ def on_base(run: Run) -> Run:
         )
     settings: dict[str, Any] = {"model": adapter.base, "adapters": (str(folder),)}
     if run.revision == "main":
-        settings["revision"] = revision(folder, adapter.revision)
+        settings["revision"] = checkpoint.base_revision(folder, adapter.base, adapter.revision)
     if run.tokenizer is None and (folder / "tokenizer_config.json").is_file():
         settings["tokenizer"] = str(folder)
     return replace(run, **settings)
-
-
-def revision(folder: Path, named: str) -> str:
-    """Return the base's commit where training noted one, else what the adapter names."""
-    if not (folder / checkpoint.PROVENANCE).is_file():
-        return named
-    return checkpoint.read(folder).provenance.base.commit or named

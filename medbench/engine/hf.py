@@ -12,15 +12,16 @@ turn where a chat template knows no system role, instead of dropping the instruc
 import functools
 import logging
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from safetensors import SafetensorError
 from tqdm import tqdm
 
 from medbench.engine.generation import Encoded, FinishReason, GeneratesBatches, Settings
+from medbench.engine.loading import LOAD_ERRORS, not_loaded
 from medbench.engine.packed.scores import BATCH_TOKENS, Limits, Score, score
 from medbench.engine.packed.texts import Row, generate
 from medbench.engine.packed.trial import packing_works, widest
@@ -59,9 +60,8 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         self.limits = Limits(batch_tokens, strict)
         try:
             super().__init__(pretrained, softmax_dtype=softmax_dtype, **kwargs)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            reason = str(error).split("\n\n")[0]
-            raise ModelError(f"{pretrained} could not be loaded: {reason}") from error
+        except LOAD_ERRORS as error:
+            raise not_loaded(pretrained, error) from error
 
     def _create_model(
         self,
@@ -71,13 +71,14 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         quantization_config: Any = None,
         **kwargs: Any,
     ) -> None:
+        if quantization is not None and quantization_config is not None:
+            raise ModelError(f"{pretrained} is quantised already; load it without quantization=")
         if quantization is not None:
-            if quantization_config is not None:
-                raise ModelError(
-                    f"{pretrained} is quantised already; load it without quantization="
-                )
             quantization_config = bitsandbytes_config(quantization)
-        super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
+        with warnings.catch_warnings():
+            # lm-eval hands on the checkpoint's own; None would make transformers drop that
+            warnings.filterwarnings("ignore", "You passed `quantization_config`", UserWarning)
+            super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
 
     def _loglikelihood_tokens(
         self,

@@ -1,6 +1,5 @@
 """What a merge needs: an adapter's own description, its base, and whether the two fit."""
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,14 +8,13 @@ from typing import Any, Self
 
 import torch
 
-from medbench.checkpoint import ADAPTER, PROVENANCE
+from medbench.checkpoint import ADAPTER, WEIGHTS, base_revision, read_adapter_config
 from medbench.errors import ModelError
 from medbench.training.model import first_line
 
 __all__ = ["Plan", "missing_modules", "resize_vocabulary"]
 
 log = logging.getLogger(__name__)
-WEIGHTS = "adapter_model.safetensors"
 MERGEABLE = ("LORA", "LOHA", "LOKR", "IA3")
 VECTORS = {
     "PREFIX_TUNING": "keys and values in front of the text",
@@ -52,7 +50,7 @@ class Plan:
         Raises:
             ModelError: everything that is in the way.
         """
-        content = read_object(checkpoint / ADAPTER)
+        content = read_adapter_config(checkpoint)
         faults = list(adapter_faults(checkpoint, content))
         if target.exists():
             faults.append(f"{target} is there already; name another with --output, or remove it")
@@ -104,24 +102,6 @@ class Plan:
         return model, tokenizer
 
 
-def read_object(file: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ModelError: there is none.
-    """
-    if not file.is_file():
-        kind = f"has no {file.name}" if file.parent.is_dir() else "is not a folder"
-        raise ModelError(f"{file.parent} {kind}; a PEFT adapter's folder is needed to merge")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(f"{file} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{file} holds a {type(content).__name__}, not an object")
-    return content
-
-
 def adapter_faults(checkpoint: Path, content: dict[str, Any]) -> Iterator[str]:
     """Yield why an adapter cannot be merged."""
     kind = str(content.get("peft_type"))
@@ -142,14 +122,10 @@ def adapter_faults(checkpoint: Path, content: dict[str, Any]) -> Iterator[str]:
 
 def base_of(checkpoint: Path, content: dict[str, Any]) -> tuple[str, str | None]:
     """Return the base, and the commit that training used where it is known."""
-    base, revision = str(content["base_model_name_or_path"]), content.get("revision")
+    base = str(content["base_model_name_or_path"])
     if Path(base).is_dir():
         return base, None
-    if (checkpoint / PROVENANCE).is_file():
-        known = read_object(checkpoint / PROVENANCE).get("base")
-        if isinstance(known, dict) and known.get("id") == base:
-            revision = known.get("commit") or revision
-    return base, revision
+    return base, base_revision(checkpoint, base, content.get("revision"))
 
 
 def base_config(base: str, revision: str | None) -> Any:
