@@ -34,6 +34,8 @@ def test_the_commit_that_training_noted_counts(adapter: Path) -> None:
     run = Run(str(adapter), ("usmle",))
     assert on_base(run).revision == "v2"
     write_provenance(adapter, FACTS)
+    assert on_base(run).revision == "v2"  # noted of another base
+    point(adapter, base_model_name_or_path=FACTS.base.id)
     assert on_base(run).revision == FACTS.base.commit
     assert on_base(replace(run, revision="v3")).revision == "v3"
 
