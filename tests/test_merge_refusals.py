@@ -88,7 +88,7 @@ def test_all_faults_at_once(adapter: Path, capsys: Any) -> None:
 
 
 def test_broken_files(adapter: Path, bases: dict[str, Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"has no adapter_config.json; a PEFT adapter's folder"):
+    with pytest.raises(ModelError, match=r"holds no adapter_config.json; a PEFT adapter's folder"):
         merge(bases["llama"])
     with pytest.raises(ModelError, match="nowhere is not a folder"):
         merge(tmp_path / "nowhere")
