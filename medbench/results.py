@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from medbench.errors import ResultError
 
-__all__ = ["Results", "Score", "one_line", "read_results", "result_files"]
+__all__ = ["Results", "Score", "model_path", "one_line", "read_results", "result_files"]
 
 BASE_ARGUMENTS = ("pretrained", "model", "path", "engine")
 ADAPTER_ARGUMENTS = ("peft", "lora_local_path", "delta")
@@ -261,10 +261,10 @@ def _model(document: Mapping[str, Any]) -> Model:
     shown = [key[-4:] if value == "True" else value
              for key, value in variants.items() if value not in ("False", "main")]  # fmt: skip
     variant = f" ({', '.join(shown)})" if shown else ""
-    return Model(_path(used[0]), _path(adapters[0] if adapters else ""), variant)
+    return Model(model_path(used[0]), model_path(adapters[0] if adapters else ""), variant)
 
 
-def _path(name: str) -> str:
+def model_path(name: str) -> str:
     """Return a path or a Hub name in one form, be it `./a/b/` or a folder of the Hub's cache."""
     text = one_line(name).replace("\\", "/")
     cached = HUB_CACHE.search(text)

@@ -82,6 +82,33 @@ def test_a_run_is_added_without_rows_and_once(tmp_path: Path) -> None:
     assert check_leaderboard(board).faults == ()
 
 
+def test_folders_of_the_machine_are_shortened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def change(results: Any, facts: Any, samples: Any) -> None:
+        results["config"]["model_args"]["peft"] = f"{tmp_path}/runs/x/lora"
+        results["model_name"] = "/home/me/hub/models--org--m/snapshots/0a1b"
+        command = [
+            "medbench",
+            "eval",
+            "/data/models/m",
+            f"--output={tmp_path}/out",
+            "a=~/b c",
+            "x/y",
+        ]
+        facts.update(command=command, note="one / two\n/three")
+
+    written, _ = add([run(tmp_path / "runs", change)], tmp_path / "board")
+    facts, results = (json.loads(written[at].read_bytes()) for at in (0, 2))
+    assert facts["command"] == ["medbench", "eval", "m", "--output=out", "a=b c", "x/y"]
+    assert facts["note"] == "one / two\n/three"
+    assert results["config"]["model_args"] == {"pretrained": "org/m", "peft": "runs/x/lora"}
+    assert results["model_name"] == "org/m"
+    assert add([tmp_path / "runs"], tmp_path / "board") == ([], ())
+
+
 @pytest.mark.parametrize(
     ("change", "fault"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 from medbench.engine.answers import answers_sha256
 from medbench.errors import ResultError
+from medbench.leaderboard.portable import portable
 from medbench.results import Score, read_results, result_files
 
 __all__ = ["Measured", "compressed", "measured_runs"]
@@ -70,11 +71,13 @@ class Measured:
 
     def files(self) -> dict[str, bytes]:
         """Return the files to be kept: name → content, the results file last."""
-        kept = {f"medbench_{self.stamp}.json": self.path.parent / f"medbench_{self.stamp}.json"}
-        content = {name: path.read_bytes() for name, path in kept.items() if path.is_file()}
+        here, beside = Path.cwd(), self.path.with_name(f"medbench_{self.stamp}.json")
+        content = {}
+        if beside.is_file():
+            content[beside.name] = portable(beside.read_bytes(), here)
         for task, samples in self.samples.items():
             content[f"samples_{task}_{self.stamp}.jsonl.gz"] = compressed(samples)
-        return content | {self.path.name: self.path.read_bytes()}
+        return content | {self.path.name: portable(self.path.read_bytes(), here)}
 
 
 def measured_runs(paths: list[Path]) -> list[Measured]:
