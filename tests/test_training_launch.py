@@ -15,6 +15,7 @@ from medbench.training.launch import check_launch, command, is_first_machine
 from tests.training_runs import LORA, ROOT, TWO, compare, medbench, stop_and_resume, write_recipe
 
 LAUNCH = paths.folder("train") / "launch"
+PLAIN_LORA = LORA.replace("dropout: 0.1, ", "")
 SHARDS = ("fsdp", "deepspeed_zero2", "deepspeed_zero3")
 
 
@@ -125,7 +126,7 @@ def test_deepspeed_is_an_extra(recipe: Path, monkeypatch: pytest.MonkeyPatch) ->
         check_launch(load(recipe, ["launch.strategy=deepspeed_zero2", *TWO]))
 
 
-@pytest.mark.parametrize("method", [[], [LORA.replace("dropout: 0.1, ", "")]], ids=["full", "lora"])
+@pytest.mark.parametrize("method", [[], [PLAIN_LORA]], ids=["full", "lora"])
 @pytest.mark.parametrize(("strategy", "share"), [("ddp", 1.0), ("fsdp", 0.5)])
 def test_two_processes_learn_as_one(
     strategy: str, share: float, method: list[str], recipe: Path, tmp_path: Path
@@ -140,8 +141,13 @@ def test_fsdp_of_four_bits_with_checkpointing(recipe: Path, tmp_path: Path) -> N
     compare(recipe, tmp_path, [*settings, "training.gradient_checkpointing=true"], 0.5)
 
 
-def test_fsdp_goes_on_where_it_was_stopped(recipe: Path, tmp_path: Path) -> None:
-    stop_and_resume(recipe, tmp_path, ["launch.strategy=fsdp"])
+@pytest.mark.parametrize(
+    "settings", [[], [PLAIN_LORA, "training.gradient_checkpointing=true"]], ids=["full", "lora"]
+)
+def test_fsdp_goes_on_where_it_was_stopped(
+    settings: list[str], recipe: Path, tmp_path: Path
+) -> None:
+    stop_and_resume(recipe, tmp_path, ["launch.strategy=fsdp", *settings])
 
 
 def test_sharding_that_is_not_in_force_stops(recipe: Path, tmp_path: Path) -> None:
