@@ -8,6 +8,7 @@ takes two random layers of other families in the model's place, with its tokeniz
 """
 
 import argparse
+import functools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -153,14 +154,25 @@ KINDS: dict[str, tuple[Make, str, str]] = {
 computes the examples again for each)."""
 
 
+@functools.cache
+def of_kind(kind: str, wanted: int, shots: int) -> list[list[Instance]]:
+    """Return the requests of some questions, of all tasks alike."""
+    make, zero_shot, few_shot = KINDS[kind]
+    groups = make(few_shot if shots else zero_shot, wanted, shots)
+    return sorted(groups, key=lambda members: members[0].doc_id or 0)[:wanted]
+
+
+@functools.cache
+def chains(wanted: int, shots: int) -> list[Instance]:
+    """Return the requests of some texts."""
+    return [one for [one] in instances(CHAINS, wanted, shots)]
+
+
 def compare(asked: argparse.Namespace, adapter: str | None, kind: str, shots: int) -> Iterator[str]:
     """Score one case with both sides; yield the table's cells."""
-    make, zero_shot, few_shot = KINDS[kind]
-    wanted = asked.fewshot_items if shots else asked.items
-    tasks = few_shot if shots else zero_shot
     model = load_model(asked, must_pack=not asked.random, peft=adapter)
-    groups = sorted(make(tasks, wanted, shots), key=lambda members: members[0].doc_id or 0)
-    questions = [encoded(model, one) for one in groups[:wanted]]  # of all tasks alike
+    wanted = asked.fewshot_items if shots else asked.items
+    questions = [encoded(model, one) for one in of_kind(kind, wanted, shots)]
     ours = score_with(MedbenchHF, model, questions)
     stock = score_with(HFLM, model, questions)
     found = Agreement.of(list(zip(ours, stock, strict=True)))
@@ -211,7 +223,7 @@ def compare_texts(asked: argparse.Namespace, adapter: str | None, shots: int) ->
     """Generate with both sides; count identical texts; return the table's cells."""
     model = load_model(asked, must_pack=not asked.random, peft=adapter)
     wanted = asked.fewshot_items if shots else asked.texts
-    requests = [limited(one, asked.max_new_tokens) for [one] in instances(CHAINS, wanted, shots)]
+    requests = [limited(one, asked.max_new_tokens) for one in chains(wanted, shots)]
     ours = texts(MedbenchHF, model, requests, asked.rows)
     stock = texts(HFLM, model, requests, asked.stock_batch_size)
     same = sum(one == other for one, other in zip(ours, stock, strict=True))
