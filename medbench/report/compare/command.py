@@ -20,7 +20,7 @@ def add_compare(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("a", type=Path, metavar="A", help="results of one model: a file or a folder, with samples")
     add("b", type=Path, metavar="B", help="results of the other")
-    add("--output", type=Path, metavar="DIR", help="write compare.md and compare.json there")
+    add("--output", type=Path, metavar="DIR", help="write compare.md, .tex and .json there")
     add(
         "--examples",
         type=int,
@@ -57,16 +57,17 @@ def run_compare(options: argparse.Namespace) -> None:
 
 
 def write(comparison: "Comparison", output: Path, examples: int) -> list[Path]:
-    """Write compare.md and compare.json; each appears whole or not at all.
+    """Write compare.md, compare.tex and compare.json; each appears whole or not at all.
 
     Raises:
         ResultError: the folder cannot be written to.
     """
-    from medbench.report.compare.document import document
+    from medbench.report.compare.document import document, latex_tables
     from medbench.report.compare.record import record
 
     texts = {
         "compare.md": document(comparison, examples),
+        "compare.tex": latex_tables(comparison),
         "compare.json": json.dumps(record(comparison, examples), indent=2, ensure_ascii=False),
     }
     try:
