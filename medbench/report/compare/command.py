@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medbench import paths
 from medbench.errors import ResultError
 
 if TYPE_CHECKING:
@@ -71,13 +71,6 @@ def write(comparison: "Comparison", output: Path, examples: int) -> list[Path]:
         "compare.json": json.dumps(record(comparison, examples), indent=2, ensure_ascii=False),
     }
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".compare-") as folder:
-            written = []
-            for name, text in texts.items():
-                draft = Path(folder, name)
-                draft.write_text(text, encoding="utf-8", newline="")
-                written.append(draft.replace(output / name))
+        return paths.write_together(output, texts)
     except OSError as error:
         raise ResultError(f"{output}: cannot be written ({error.strerror})") from error
-    return written

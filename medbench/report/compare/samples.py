@@ -18,6 +18,7 @@ __all__ = [
     "Run",
     "find_run",
     "in_common",
+    "item",
     "not_a_sample",
     "own_scores",
     "read_answers",
@@ -111,7 +112,7 @@ def read_answers(score: Score) -> Answers:
             if sample["filter"] == score.filter:
                 if "doc" not in sample:
                     raise without_questions(path)
-                items[int(sample["doc_id"])] = _item(sample)
+                items[int(sample["doc_id"])] = item(sample)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
             raise not_a_sample(path, number, error) from error
     if not items:
@@ -129,7 +130,7 @@ def samples_path(score: Score) -> Path:
     for found in (path, path.with_name(f"{path.name}.gz")):
         if found.is_file():
             return found
-    told = f"{path.name} is not beside {score.source}: comparing needs the samples of the run"
+    told = f"{path.name} is not beside {score.source}: the samples of the run are needed"
     raise ResultError(f"{told} (lm_eval writes them with --log_samples)")
 
 
@@ -170,7 +171,7 @@ def words_in_common(context: str, text: str) -> str:
     return " ".join((context or text).split())
 
 
-def _item(sample: Mapping[str, Any]) -> Item:
+def item(sample: Mapping[str, Any]) -> Item:
     """Return a sample of lm-eval as an item."""
     question = Question.from_doc(sample["doc"])
     outputs = sample["filtered_resps"]
