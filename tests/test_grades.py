@@ -78,6 +78,7 @@ def test_compressed_samples(tmp_path: Path) -> None:
         ("[]", "ValidationError: Expected `object`, got `array`"),
         ('{"filter": "none", "doc_id": 0, "acc": 1.0}', "required field `doc_hash`"),
         ('{"filter": "none", "doc_id": 0, "acc": "1", "doc_hash": ""}', "got `str` - at `$.acc`"),
+        ('{"filter": "none", "doc_id": -1, "acc": 1, "doc_hash": ""}', "Expected `int` >= 0"),
         (b"\xff", "UnicodeDecodeError"),
     ],
 )

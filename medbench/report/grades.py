@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -31,7 +31,7 @@ __all__ = ["Grades", "read_clusters", "read_grades"]
 class Sample(msgspec.Struct):
     """What is read of a line that lm-eval logged."""
 
-    doc_id: int
+    doc_id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     filter: str
     doc_hash: str
     acc: float
