@@ -117,6 +117,8 @@ class Provenance:
     """Machine and devices."""
     packages: Mapping[str, str]
     """Distribution to version."""
+    communication: float | None = None
+    """MiB between server and clients of a federated training; None: nothing was counted."""
     git: Mapping[str, Any] | None = None
     """Commit of the working tree, and whether it was changed; None: not a repository."""
     medbench: str = field(default="")

@@ -13,6 +13,7 @@ from medbench.leaderboard.command import add_add, add_check
 from medbench.paths import CONTENT_FOLDERS
 from medbench.pipeline.command import add_run
 from medbench.report.compare.command import add_compare
+from medbench.report.submission.command import add_export
 from medbench.training.command import add_train
 
 __all__ = ["main"]
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     add_ask(commands.add_parser("ask", help="put one question to a model"))
     add_board(commands.add_parser("board", help="make tables and a figure out of results"))
     add_compare(commands.add_parser("compare", help="tell whether B differs from A, and where"))
+    add_export(commands.add_parser("export", help="write what other leaderboards ask for"))
     add_add(commands.add_parser("add", help="put results on a leaderboard, after checking them"))
     add_check(commands.add_parser("check", help="find what is wrong with a leaderboard"))
     add_ls(commands.add_parser("ls", help="list the tasks"))

@@ -3,9 +3,10 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["CONTENT_FOLDERS", "folder", "sample", "sha256", "write"]
+__all__ = ["CONTENT_FOLDERS", "folder", "sample", "sha256", "write", "write_together"]
 
 CONTENT_FOLDERS = ("tasks", "adapters", "train", "leaderboard")
 PACKAGE = Path(__file__).resolve().parent
@@ -36,6 +37,16 @@ def write(target: Path, content: bytes) -> None:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_together(folder: Path, texts: Mapping[str, str]) -> list[Path]:
+    """Write files of text, each through a draft; none appears before all drafts are written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".drafts-") as drafts:
+        for name, text in texts.items():
+            # what a model wrote may hold half of a surrogate pair, which UTF-8 has not
+            Path(drafts, name).write_bytes(text.encode("utf-8", "replace"))
+        return [Path(drafts, name).replace(folder / name) for name in texts]
 
 
 def sha256(file: Path) -> str:

@@ -114,18 +114,23 @@ def test_examples_and_files(tmp_path: Path) -> None:
     assert len(found.examples(3, fixed=True)) == 3
     assert [pair.a.question.id for _, pair in found.examples(9, fixed=False)] == [
         "test-00000", "test-00001", "test-00002", "test-00003", "test-00004"]  # fmt: skip
-    markdown, as_json = write(found, tmp_path / "new/out", 1)
+    markdown, as_latex, as_json = write(found, tmp_path / "new/out", 1)
     text = markdown.read_text(encoding="utf-8")
     assert "## usmle-cot: broken by B\n\nQuestion test-00000.\n\n1\\. Is \\*this\\*" in text
     assert "- **A. vitamin A0** (right)\n- B. vitamin B0" in text
     assert "- A: A, from: I think that it is A\n- B: B, from: I think that it is B" in text
+    rows = as_latex.read_text(encoding="utf-8")
+    assert r"{}usmle-cot & 100 & 40.0 [30.9, 49.8] & 65.0 [55.3, 73.6] &" in rows
+    assert r"\ensuremath{<}0.001 & 30 & 5 & \textbf{better}" in " ".join(rows.split())
+    assert rows.count(r"\toprule") == rows.count(r"\end{table}") == 3
     content = json.loads(as_json.read_text(encoding="utf-8"))
     assert content["tasks"][0]["verdict"] == "better"
     assert content["tasks"][0]["difference"]["value"] == pytest.approx(0.25)
     assert content["broken"][0]["b"] == {
         "letters": ["B"], "said": "I think that it is B", "is_right": False}  # fmt: skip
     assert len(content["fixed"]) == 1
-    assert sorted(path.name for path in markdown.parent.iterdir()) == ["compare.json", "compare.md"]
+    assert sorted(path.name for path in markdown.parent.iterdir()) == [
+        "compare.json", "compare.md", "compare.tex"]  # fmt: skip
 
 
 def test_the_command(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,16 @@ def test_imports_go_one_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["--help", "ls", "board nowhere", "compare nowhere nowhere", "data ls", "path tasks"]
+    "command",
+    [
+        "--help",
+        "ls",
+        "board nowhere",
+        "compare nowhere nowhere",
+        "data ls",
+        "path tasks",
+        "export nowhere --format mmedbench --output nowhere",
+    ],
 )
 def test_light_commands(command: str) -> None:
     code = f"""

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ def test_formats(tmp_path: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(reported_table(tables, "csv"))))
     assert [row["value"] for row in rows] == ["50.00", "42.86", "46.50", "1.5"]
     assert [row["flags"] for row in rows] == ["", "", "mean", ""]
+    objects = json.loads(reported_table(tables, "json"))
+    assert [{key: str(value) for key, value in one.items()} for one in objects] == rows
     cells = [cell.strip() for cell in reported_summary(tables).splitlines()[2].split("|")]
     assert cells[1:-1] == ["[t](t.csv)", "A table", "paper", "4", "1"]
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from medbench.scoring.statistics.paired import compare, sign_flip_p
+from medbench.scoring.statistics.paired import compare, sign_flip_p, sign_flip_p_of_pairs
 
 PAIRS = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=1, max_size=200)
 
@@ -106,3 +106,14 @@ def test_a_test_that_ignores_cases_claims_too_much() -> None:
     pairs = list(zip(before, after, strict=True))
     assert np.mean([sign_flip_p(y - x) < 0.05 for x, y in pairs]) > 0.3
     assert np.mean([sign_flip_p(y - x, clusters) < 0.05 for x, y in pairs]) <= 0.05
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 6), st.integers(1, 40), st.integers(1, 40))
+def test_all_pairs_at_once_are_each_pair(seed: int, models: int, n: int, groups: int) -> None:
+    random = np.random.default_rng(seed)
+    right = random.integers(0, 2, (models, n))
+    clusters = random.integers(0, groups, n)
+    found = sign_flip_p_of_pairs(list(right), clusters)
+    expected = [[sign_flip_p(b - a, clusters) for b in right] for a in right]
+    assert found.tolist() == expected

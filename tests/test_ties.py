@@ -1,5 +1,6 @@
 """Ranks of a board: models that cannot be told apart share them."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import pytest
 
 from medbench.cli import main
 from medbench.errors import ResultError
-from medbench.report.ties import Ties, markdown, ties
+from medbench.report.formats import markdown
+from medbench.report.ties import Ties, blocks, notes, ties
 from medbench.results import read_results
 from tests.compared_runs import QUESTIONS, answered, question, write_run
 
@@ -29,14 +31,15 @@ def found(folder: Path) -> Ties:
 
 
 def test_ranks(tmp_path: Path) -> None:
-    (task,) = found(written(tmp_path)).tasks
+    board = found(written(tmp_path))
+    (task,) = board.tasks
     ranks = [(one.model, one.first, one.last, one.ties_best) for one in task.standings]
     assert ranks == [("one", 1, 2, True), ("two", 1, 2, True), ("three", 3, 3, False)]
     assert task.n == 100
     assert 0.1 < task.paired < task.unpaired < 0.25
-    text = markdown(found(tmp_path))
+    text = markdown(blocks(board), notes(board))
     assert re.search(
-        r"\| two +\| 78\.0 \[68\.9, 85\.0\] +\| 1 to 2 \| ties with the first \|", text
+        r"\| two +\| +78\.0 \[68\.9, 85\.0\] +\| +1 to 2 +\| +ties with the first \|", text
     )
     assert "n = 100; least difference likely to be seen:" in text
 
@@ -74,4 +77,8 @@ def test_the_command(tmp_path: Path, capsys: Any) -> None:
     main(["board", str(written(tmp_path)), "--ties", "--output", str(tmp_path / "out")])
     out = capsys.readouterr().out
     assert "ties with the first" in out
-    assert "1 to 2" in (tmp_path / "out/ties.md").read_text(encoding="utf-8")
+    for name in ("ties.md", "ties.tex", "board.json"):
+        text = (tmp_path / "out" / name).read_text(encoding="utf-8")
+        assert ("1 to 2" in text) == (name != "board.json")
+    (task,) = json.loads(text)["ties"]["tasks"]
+    assert [one["worst_rank"] for one in task["models"]] == [2, 2, 3]

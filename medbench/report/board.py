@@ -1,21 +1,30 @@
 """The function behind `medbench board`: the tables in the terminal, all formats on disk."""
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medbench import paths
 from medbench.errors import ResultError
 from medbench.report.before_after import before_after
+from medbench.report.formats import latex, markdown
 from medbench.report.plot import figure
+from medbench.report.record import as_json
 from medbench.report.reported import on_benchmarks, reported_table, reported_terminal
 from medbench.report.table import table, terminal
 from medbench.reported import ReportedTable, read_reported
 from medbench.results import Results, read_results
 
+if TYPE_CHECKING:
+    from medbench.report.ties import Ties
+
 __all__ = ["FORMATS", "board"]
 
-FORMATS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html", "svg": "", "png": ""}
+FORMATS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html", "json": "json",
+           "svg": "", "png": ""}  # fmt: skip
+
+TIES = {"md": markdown, "tex": latex}
 
 
 def board(
@@ -31,9 +40,9 @@ def board(
     Args:
         paths: lm-eval's result files, or folders of them.
         output: The folder for board.md, board.csv, …; nothing is written without one.
-        formats: Of `FORMATS`: md, csv, tex, html, svg, png.
+        formats: Of `FORMATS`: md, csv, tex, html, json, svg, png.
         before: Also draw before_after.svg and .png: all others beside this model.
-        with_ties: Also tell which models can be told apart, and write ties.md.
+        with_ties: Also tell which models can be told apart, and write ties.md, ties.tex.
         reported: Also show what others published on these benchmarks, in reported.md, .csv, ….
 
     Returns:
@@ -50,7 +59,7 @@ def board(
     results = read_results(paths)
     published = _published(results) if reported else ()
     terminal(results)
-    ties = _ties(results) if with_ties else ""
+    ties = _ties(results) if with_ties else None
     reported_terminal(published)
     try:
         return tuple(_write(results, output, chosen, before, ties, published)) if output else ()
@@ -58,13 +67,13 @@ def board(
         raise ResultError(f"{output}: cannot be written ({error.strerror})") from error
 
 
-def _ties(results: Results) -> str:
-    """Print which models can be told apart, and return it as Markdown."""
-    from medbench.report.ties import markdown, show, ties
+def _ties(results: Results) -> "Ties":
+    """Print which models can be told apart."""
+    from medbench.report.ties import show, ties
 
     found = ties(results)
     show(found)
-    return markdown(found)
+    return found
 
 
 def _published(results: Results) -> tuple[ReportedTable, ...]:
@@ -73,31 +82,43 @@ def _published(results: Results) -> tuple[ReportedTable, ...]:
     return on_benchmarks(tables, {score.benchmark for score in results.scores})
 
 
+def _texts(
+    results: Results,
+    formats: Sequence[str],
+    ties: "Ties | None",
+    published: Sequence[ReportedTable],
+) -> Iterator[tuple[str, str]]:
+    """Yield the name and the content of every file that is text."""
+    for suffix in (name for name in formats if FORMATS[name]):
+        is_json = suffix == "json"
+        yield (
+            f"board.{suffix}",
+            as_json(results, ties) if is_json else table(results, FORMATS[suffix]),
+        )
+        if published:
+            yield f"reported.{suffix}", reported_table(published, FORMATS[suffix])
+        if ties and suffix in TIES:
+            from medbench.report.ties import blocks, notes
+
+            yield f"ties.{suffix}", TIES[suffix](blocks(ties), notes(ties))
+
+
 def _write(
     results: Results,
     output: Path,
     formats: Sequence[str],
     before: str | None,
-    ties: str,
+    ties: "Ties | None",
     published: Sequence[ReportedTable],
 ) -> list[Path]:
     """Draw into a temporary folder beside the targets, then move each file into place."""
     output.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     with tempfile.TemporaryDirectory(dir=output, prefix=".board-") as folder:
-        for suffix in (name for name in formats if FORMATS[name]):
-            draft = Path(folder, f"board.{suffix}")
-            draft.write_text(table(results, FORMATS[suffix]), encoding="utf-8", newline="")
-            written.append(draft.replace(output / draft.name))
-            if published:
-                draft = Path(folder, f"reported.{suffix}")
-                text = reported_table(published, FORMATS[suffix])
-                draft.write_text(text, encoding="utf-8", newline="")
-                written.append(draft.replace(output / draft.name))
-        if ties:
-            draft = Path(folder, "ties.md")
-            draft.write_text(ties, encoding="utf-8", newline="")
-            written.append(draft.replace(output / draft.name))
+        for name, text in _texts(results, formats, ties, published):
+            draft = Path(folder, name)
+            draft.write_text(text, encoding="utf-8", newline="")
+            written.append(draft.replace(output / name))
         if figures := [name for name in formats if not FORMATS[name]]:
             drafts = figure(results, Path(folder, "board"), figures)
             if before is not None:

@@ -73,7 +73,8 @@ def latex(blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:
             disable_numparse=True,
             colalign=_aligned(block),
         )
-        caption = " ".join([f"{block.title}." * bool(block.title), *block.notes])
+        title = block.title if block.title.endswith("?") else f"{block.title}."
+        caption = " ".join([title] * bool(block.title) + list(block.notes))
         text = f"{drawn}}}\n\\caption{{{caption.translate(escapes)}}}\n\\end{{table}}"
         texts.append("\\begin{table}\n\\centering\n" + LATEX_FIT + text.translate(LATEX_MARKUP))
     return "\n\n".join(texts) + "\n"

@@ -5,6 +5,7 @@ They never share a column with measured ones: who asked, how, and over which que
 
 import csv
 import io
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -42,16 +43,20 @@ def reported_table(tables: Sequence[ReportedTable], format: str) -> str:
 
     Args:
         tables: What `read_reported` returned.
-        format: markdown, csv (one line a number), latex (booktabs) or html (a page).
+        format: markdown, csv (one line a number), json (one object a number, as in csv), latex
+            (booktabs) or html (a page).
     """
     if format == "csv":
         return _csv(tables)
+    if format == "json":
+        objects = [dict(zip(CSV_COLUMNS, line, strict=True)) for line in _lines(tables)]
+        return json.dumps(objects, ensure_ascii=False, indent=1) + "\n"
     blocks = [_block(table) for table in tables]
     if format == "html":
         return html_page(blocks, style=STYLE)
     formats = {"markdown": markdown, "latex": latex}
     assert format in formats, (
-        f"no table format {format!r}; there are csv, html, {', '.join(formats)}"
+        f"no table format {format!r}; there are csv, json, html, {', '.join(formats)}"
     )
     return formats[format](blocks)
 
@@ -144,8 +149,12 @@ def _flag_notes(table: ReportedTable, found: Iterable[Flag]) -> Iterator[str]:
 def _csv(tables: Sequence[ReportedTable]) -> str:
     """Return one line a number, as printed."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    csv.writer(text, lineterminator="\n").writerows([CSV_COLUMNS, *_lines(tables)])
+    return text.getvalue()
+
+
+def _lines(tables: Sequence[ReportedTable]) -> Iterator[tuple[str | int, ...]]:
+    """Yield `CSV_COLUMNS` of every number."""
     for table in tables:
         found: dict[tuple[int, str], list[Flag]] = defaultdict(list)
         for flag in flags(table):
@@ -153,10 +162,9 @@ def _csv(tables: Sequence[ReportedTable]) -> str:
                 found[id(flag.row), name].append(flag)
         for row, column in table.numbers():
             own = found[id(row), column.name]
-            writer.writerow([
+            yield (
                 table.name, row.model, row.method, column.benchmark, column.subset, column.metric,
                 table.protocol, column.size or "", column.unit, row.cells[column.name],
                 "; ".join(flag.kind for flag in own), "; ".join(flag.reason for flag in own),
                 row.source,
-            ])  # fmt: skip
-    return text.getvalue()
+            )  # fmt: skip

@@ -8,23 +8,28 @@ chance of at most 5 %. It takes the samples beside the results.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import reduce
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from medbench.errors import ResultError
-from medbench.report.compare.samples import Answers, in_common, own_scores, read_answers
-from medbench.report.formats import markdown_escape
+from medbench.report.compare.samples import own_scores
+from medbench.report.formats import Block
+from medbench.report.grades import read_clusters, read_grades
 from medbench.results import Results, Score, one_line
-from medbench.scoring.statistics.clusters import effective_size, numbered
+from medbench.scoring.statistics.clusters import effective_size
 from medbench.scoring.statistics.detectable import paired_detectable, unpaired_detectable
 from medbench.scoring.statistics.standings import Standing, standings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["TaskTies", "Ties", "markdown", "show", "ties"]
+__all__ = ["LEVEL", "TaskTies", "Ties", "blocks", "notes", "show", "ties"]
 
 LEVEL = 0.05
+"""The chance of any false claim over all tables."""
 HEADERS = ("model", "accuracy", "rank", "")
 
 
@@ -40,6 +45,17 @@ class TaskTies:
     """The least difference of two such models that four of five such samples would show."""
     unpaired: float
     """The same against a model that answered other questions of the kind: a published number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """What m models answered to the same n questions of a task."""
+
+    task: str
+    right: Mapping[str, NDArray[np.bool_]]
+    """By model, shape (n,)."""
+    clusters: NDArray[np.intp]
+    """Equal where questions are on the same text or words, shape (n,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,73 +76,69 @@ def ties(results: Results) -> Ties:
     by_task: dict[str, list[Score]] = defaultdict(list)
     for score in own_scores(results.scores):
         by_task[score.task].append(score)
-    found: dict[str, Mapping[str, Answers]] = {}
+    found: list[Sheet] = []
     notes: list[str] = []
     for task, scores in by_task.items():
         try:
             if len(scores) > 1:
-                found[task] = _asked_alike({one.model: read_answers(one) for one in scores})
+                found.append(_sheet(task, scores))
         except ResultError as error:
             notes.append(f"{task} is left out: {error}.")
     if not found:
         raise ResultError("\n".join(["no task of several models can be ranked", *notes]))
     level = LEVEL / len(found)
-    return Ties(tuple(_task(task, own, level) for task, own in found.items()), tuple(notes))
+    return Ties(tuple(_task(sheet, level) for sheet in found), tuple(notes))
 
 
-def _asked_alike(answers: Mapping[str, Answers]) -> Mapping[str, Answers]:
-    """Return the answers if all models were asked the same.
+def _sheet(task: str, scores: Sequence[Score]) -> Sheet:
+    """Return the answers to the questions of a task that all models were asked alike.
 
     Raises:
-        ResultError: what differs.
+        ResultError: what differs, or cannot be read.
     """
-    every = list(answers.values())
     for what, values in (
-        ("versions", {one.score.version for one in every}),
-        ("shots", {one.score.num_fewshot for one in every}),
-        ("readings", {one.score.filter for one in every}),
+        ("versions", {one.version for one in scores}),
+        ("shots", {one.num_fewshot for one in scores}),
+        ("readings", {one.filter for one in scores}),
     ):
         if len(values) > 1:
             raise ResultError(f"{what} differ ({', '.join(sorted(map(str, values)))})")
-    shared = set.intersection(*(set(one.items) for one in every))
-    if not shared:
+    every = [read_grades(score) for score in scores]
+    shared = reduce(np.intersect1d, (one.numbers for one in every))
+    if not shared.size:
         raise ResultError("no question was answered by all models")
-    if any(len({one.items[key].doc_hash for one in every}) > 1 for key in shared):
+    places = [one.at(shared) for one in every]
+    asked = every[0].hashes[places[0]]
+    if any((one.hashes[at] != asked).any() for one, at in zip(every, places, strict=True)):
         raise ResultError("the rows or the prompts differ")
-    return answers
+    right = {one.score.model: one.right[at] for one, at in zip(every, places, strict=True)}
+    return Sheet(task, right, read_clusters(scores[0], shared.tolist()))
 
 
-def _task(task: str, answers: Mapping[str, Answers], level: float) -> TaskTies:
+def _task(sheet: Sheet, level: float) -> TaskTies:
     """Rank the models of one task."""
-    every = list(answers.values())
-    shared = sorted(set.intersection(*(set(one.items) for one in every)))
-    right = {model: [own.items[key].is_right for key in shared] for model, own in answers.items()}
-    clusters = numbered(in_common(every[0].items[key].question) for key in shared)
-    shares = [sum(each) / len(each) for each in zip(*right.values(), strict=True)]
-    n, mean = effective_size(shares, clusters), sum(shares) / len(shares)
-    pairs = list(combinations(right.values(), 2))
-    changed = sum(a != b for one, other in pairs for a, b in zip(one, other, strict=True))
+    right = np.stack(list(sheet.right.values()))
+    models, questions = right.shape
+    count = right.sum(axis=0, dtype=np.int64)  # of models, for each question
+    shares = count / models
+    pairs = models * (models - 1) / 2
+    changed = int((count * (models - count)).sum())
+    n = effective_size(shares, sheet.clusters)
     return TaskTies(
-        task,
-        len(shared),
-        tuple(standings(right, clusters, level)),
-        paired_detectable(n, changed / len(pairs) / len(shared)),
-        unpaired_detectable(n, mean),
+        sheet.task,
+        questions,
+        tuple(standings(sheet.right, sheet.clusters, level)),
+        paired_detectable(n, changed / pairs / questions),
+        unpaired_detectable(n, float(shares.mean())),
     )
 
 
-def markdown(found: Ties) -> str:
+def blocks(found: Ties) -> list[Block]:
     """Return a table of each task."""
-    from tabulate import tabulate
-
-    blocks = []
-    for task in found.tasks:
-        rows = [(markdown_escape(model), *cells) for model, *cells in _rows(task)]
-        blocks.append(f"### {markdown_escape(task.task)}")
-        blocks.append(tabulate(rows, HEADERS, "pipe", disable_numparse=True))
-        blocks.append(f"- {_sizes(task)}")
-    blocks.append("\n".join(f"- {markdown_escape(note)}" for note in _notes(found)))
-    return "\n\n".join(blocks) + "\n"
+    return [
+        Block(one_line(task.task), HEADERS, tuple(_rows(task)), (_sizes(task),))
+        for task in found.tasks
+    ]
 
 
 def show(found: Ties, console: "Console | None" = None) -> None:
@@ -145,7 +157,7 @@ def show(found: Ties, console: "Console | None" = None) -> None:
         console.print(drawn)
         console.print(Text(f" {_sizes(task)}", style="dim"))
         console.print()
-    for note in _notes(found):
+    for note in notes(found):
         console.print(Text(note, style="dim"))
 
 
@@ -166,7 +178,8 @@ def _sizes(task: TaskTies) -> str:
     )
 
 
-def _notes(found: Ties) -> Sequence[str]:
+def notes(found: Ties) -> Sequence[str]:
+    """Return what to know about all tables."""
     legend = (
         "Rank: all places that remain once differences are shown (McNemar's exact test of all "
         f"pairs, Holm; at most {100 * LEVEL:g} % chance of any false claim over all tables). "

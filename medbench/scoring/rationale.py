@@ -53,21 +53,26 @@ def segment(text: str, language: str) -> list[str]:
     return [word for piece in _cutter(language)(well_formed) for word in piece.split()]
 
 
-def similarity(candidate: str, reference: str, language: str) -> dict[str, float]:
+def similarity(
+    candidate: str, reference: str, language: str, metrics: Sequence[str] = _METRICS
+) -> dict[str, float]:
     """Compare a rationale with the reference, word by word.
 
     Args:
         candidate: The model's rationale.
         reference: The benchmark's rationale.
         language: ISO 639-1, as in `segment`.
+        metrics: Of bleu1 to bleu4, rouge1, rouge2 and rougeL.
 
     Returns:
-        `bleu1`, `bleu4`, `rouge1` and `rougeL` (F-measures), in [0, 1]; zeros if a side is empty.
+        Each metric in [0, 1], ROUGE as F-measure; zeros if a side is empty.
     """
     words, reference_words = segment(candidate, language), segment(reference, language)
     if not words or not reference_words:
-        return dict.fromkeys(_METRICS, 0.0)
-    return {**_bleu(words, reference_words), **_rouge(words, reference_words)}
+        return dict.fromkeys(metrics, 0.0)
+    bleu = tuple(name for name in metrics if name.startswith("bleu"))
+    rouge = tuple(name for name in metrics if name not in bleu)
+    return {**_bleu(words, reference_words, bleu), **_rouge(words, reference_words, rouge)}
 
 
 _RATIONALE_MARK = re.compile(r"###\s*rationale\s*[:：]?", re.IGNORECASE)
@@ -158,25 +163,25 @@ def bert_scorer_from_environment() -> BertScorer | None:
     return None if model.lower() == "off" else BertScorer(os.path.expanduser(model))
 
 
-def _bleu(words: list[str], reference: list[str]) -> dict[str, float]:
-    """BLEU-1 and BLEU-4 of one sentence: brevity penalty x geometric mean of n-gram precisions."""
+def _bleu(words: list[str], reference: list[str], metrics: Sequence[str]) -> dict[str, float]:
+    """BLEU-N of one sentence: brevity penalty x geometric mean of n-gram precisions, n = 1 to N."""
     bleu = _optional("nltk.translate.bleu_score")
     smooth = bleu.SmoothingFunction().method1  # an n-gram order without a match counts 0.1 matches
-    weights = {"bleu1": (1, 0, 0, 0), "bleu4": (0.25, 0.25, 0.25, 0.25)}
+    longest = {name: int(name.removeprefix("bleu")) for name in metrics}
     return {
-        name: float(bleu.sentence_bleu([reference], words, weight, smooth))
-        for name, weight in weights.items()
+        name: float(bleu.sentence_bleu([reference], words, (1 / n,) * n, smooth))
+        for name, n in longest.items()
     }
 
 
-def _rouge(words: list[str], reference: list[str]) -> dict[str, float]:
-    """ROUGE-1 and ROUGE-L F-measures; repeated words count, as in Lin 2004.
+def _rouge(words: list[str], reference: list[str], metrics: tuple[str, ...]) -> dict[str, float]:
+    """ROUGE-N and ROUGE-L F-measures; repeated words count, as in Lin 2004.
 
     The `rouge` package of the paper's code differs: it counts each distinct word once, cuts
     Western text at blanks and periods only, and takes ROUGE-L sentence by sentence.
     """
-    scores = _rouge_scorer().score("\n".join(reference), "\n".join(words))
-    return {name: float(scores[name].fmeasure) for name in ("rouge1", "rougeL")}
+    scores = _rouge_scorer(metrics).score("\n".join(reference), "\n".join(words))
+    return {name: float(scores[name].fmeasure) for name in metrics}
 
 
 class _Lines:
@@ -191,9 +196,9 @@ class _Lines:
 
 
 @cache
-def _rouge_scorer() -> Any:
+def _rouge_scorer(metrics: tuple[str, ...]) -> Any:
     library = _optional("rouge_score.rouge_scorer")
-    return library.RougeScorer(["rouge1", "rougeL"], tokenizer=_Lines())
+    return library.RougeScorer(list(metrics), tokenizer=_Lines())
 
 
 @cache

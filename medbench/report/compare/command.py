@@ -2,10 +2,10 @@
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medbench import paths
 from medbench.errors import ResultError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def add_compare(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("a", type=Path, metavar="A", help="results of one model: a file or a folder, with samples")
     add("b", type=Path, metavar="B", help="results of the other")
-    add("--output", type=Path, metavar="DIR", help="write compare.md and compare.json there")
+    add("--output", type=Path, metavar="DIR", help="write compare.md, .tex and .json there")
     add(
         "--examples",
         type=int,
@@ -57,26 +57,20 @@ def run_compare(options: argparse.Namespace) -> None:
 
 
 def write(comparison: "Comparison", output: Path, examples: int) -> list[Path]:
-    """Write compare.md and compare.json; each appears whole or not at all.
+    """Write compare.md, compare.tex and compare.json; each appears whole or not at all.
 
     Raises:
         ResultError: the folder cannot be written to.
     """
-    from medbench.report.compare.document import document
+    from medbench.report.compare.document import document, latex_tables
     from medbench.report.compare.record import record
 
     texts = {
         "compare.md": document(comparison, examples),
+        "compare.tex": latex_tables(comparison),
         "compare.json": json.dumps(record(comparison, examples), indent=2, ensure_ascii=False),
     }
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=output, prefix=".compare-") as folder:
-            written = []
-            for name, text in texts.items():
-                draft = Path(folder, name)
-                draft.write_text(text, encoding="utf-8", newline="")
-                written.append(draft.replace(output / name))
+        return paths.write_together(output, texts)
     except OSError as error:
         raise ResultError(f"{output}: cannot be written ({error.strerror})") from error
-    return written

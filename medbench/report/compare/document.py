@@ -2,45 +2,43 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from medbench.report.compare.comparison import LEVEL, Comparison, Contrast, TaskComparison
+from medbench.report.compare import tables
+from medbench.report.compare.comparison import LEVEL, Comparison, Contrast
 from medbench.report.compare.pairing import Pair
-from medbench.report.compare.positions import Agreement, Positions
 from medbench.report.compare.samples import Item
-from medbench.report.formats import markdown_escape
+from medbench.report.formats import Block, latex, markdown, markdown_escape
 from medbench.results import one_line
-from medbench.scoring.statistics import Estimate
 
-__all__ = ["HEADERS", "cells", "conclusions", "contrasts", "document", "heading"]
+__all__ = ["conclusions", "document", "heading", "latex_tables"]
 
 LONGEST = 600
 """Characters shown of a question, its context or an answer."""
-HEADERS = ("n", "A", "B", "B - A", "p", "fixed", "broken", "B is")
-"""Of every table of contrasts, after its first column."""
-MISSING = "—"
 
 
 def document(comparison: Comparison, examples: int) -> str:
-    """Return everything: the tasks in one table, then each by letter, subject and year.
+    """Return everything in Markdown: the tasks in one table, then each by letter, subject and year.
 
     Args:
         comparison: What `compare_runs` returned.
         examples: Fixed and broken questions to show.
     """
-    details = (block for task in comparison.tasks for block in _details(task))
-    blocks = [
+    details = (block for task in comparison.tasks for block in tables.details(task))
+    parts = [
         heading(comparison),
-        _contrasts("task", contrasts(comparison)),
+        _drawn(replace(tables.summary(comparison), title="")),
         conclusions(comparison, examples),
-        *details,
+        *map(_drawn, details),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
-def contrasts(comparison: Comparison) -> list[Contrast]:
-    """Return the rows of the first table: the tasks, then all together if they are several."""
-    overall = [comparison.overall] if comparison.overall else []
-    return [task.contrast for task in comparison.tasks] + overall
+def latex_tables(comparison: Comparison) -> str:
+    """Return all tables in LaTeX; who is compared, and what must be known first, are comments."""
+    a, b = comparison.a, comparison.b
+    sides = [f"{side}: {one_line(run.model)}" for side, run in (("A", a), ("B", b))]
+    return latex(tables.every_table(comparison), [*sides, *map(one_line, comparison.notes)])
 
 
 def heading(comparison: Comparison) -> str:
@@ -57,45 +55,22 @@ def heading(comparison: Comparison) -> str:
 
 def conclusions(comparison: Comparison, examples: int) -> str:
     """Return what may be said, how the numbers were made, and some questions."""
-    verdicts = "\n".join(f"- {line}" for line in _verdicts(contrasts(comparison)))
-    legend = "\n".join(f"- {line}" for line in _legend(comparison))
+    verdicts = "\n".join(f"- {line}" for line in _verdicts(tables.contrasts(comparison)))
+    legend = "\n".join(f"- {markdown_escape(line)}" for line in tables.legend(comparison))
     blocks = [
         f"## Is B better?\n\n{verdicts}",
         f"## How to read this\n\n{legend}",
-        f"## Does a model prefer a letter?\n\n{_preferences(comparison.tasks)}",
-        *_agreement(comparison.agreements),
+        _drawn(tables.preferences(comparison.tasks)),
+        *map(_drawn, tables.agreement(comparison.agreements)),
         *_examples(comparison, examples),
     ]
     return "\n\n".join(blocks)
 
 
-def cells(one: Contrast) -> tuple[str, ...]:
-    """Return a row of the first table; an interval follows its number after a blank."""
-    return (
-        one.label,
-        str(one.paired.n),
-        _share(one.a),
-        _share(one.b),
-        _difference(one.paired.difference),
-        _p(one.p),
-        str(one.paired.fixed),
-        str(one.paired.broken),
-        one.verdict if one.p < LEVEL else "not shown to differ",
-    )
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    from tabulate import tabulate
-
-    aligned = ("left", *["right"] * (len(headers) - 1))
-    return tabulate(rows, headers, "pipe", disable_numparse=True, colalign=aligned)
-
-
-def _contrasts(name: str, rows: Sequence[Contrast]) -> str:
-    texts = [cells(one) for one in rows]
-    drawn = [(_plain(label), *numbers, f"**{verdict}**" if one.p < LEVEL else verdict)
-             for one, (label, *numbers, verdict) in zip(rows, texts, strict=True)]  # fmt: skip
-    return _table((name, *HEADERS), drawn)
+def _drawn(block: Block) -> str:
+    """Return a table in Markdown, under a heading of the document's."""
+    title = f"## {_plain(block.title)}\n\n" if block.title else ""
+    return title + markdown([replace(block, title="")]).rstrip("\n")
 
 
 def _verdicts(rows: Sequence[Contrast]) -> Iterator[str]:
@@ -107,7 +82,7 @@ def _verdicts(rows: Sequence[Contrast]) -> Iterator[str]:
             yield f"**{verdict.capitalize()}:** {', '.join(told)}."
     own = [one for one in rows if one.p >= LEVEL]
     told = [
-        f"{_plain(one.label)} ({_percent(one.detectable)})"
+        f"{_plain(one.label)} ({tables.percent(one.detectable)})"
         if one.detectable < 1
         else f"{_plain(one.label)} (too few questions to show any)"
         for one in own
@@ -115,59 +90,6 @@ def _verdicts(rows: Sequence[Contrast]) -> Iterator[str]:
     if told:
         start = "**No difference shown**, and smaller ones than these points would often go unseen"
         yield f"{start}: {', '.join(told)}."
-
-
-def _legend(comparison: Comparison) -> Iterator[str]:
-    tasks = len(comparison.tasks)
-    holm = f", after Holm over the {tasks} tasks" if tasks > 1 else ""
-    yield "Accuracies in % with 95 % Wilson intervals; B - A in points with Bonett and Price's."
-    yield (
-        f"p: McNemar's exact test{holm}; a difference is shown if p is below {LEVEL:g}. "
-        "Differences that would often go unseen are found in less than four of five such runs."
-    )
-    yield "Fixed: only B was right; broken: only A was."
-    if comparison.overall:
-        yield "all: every question weighs the same; one test, not corrected."
-    grouped = [one for one in contrasts(comparison) if one.clusters < one.paired.n]
-    if grouped:
-        told = ", ".join(f"{_plain(one.label)} {one.clusters} groups" for one in grouped)
-        yield f"Questions that belong together are not counted as independent: {told}."
-
-
-def _preferences(tasks: Sequence[TaskComparison]) -> str:
-    rows = []
-    for one in tasks:
-        found = one.positions
-        bias = [f"{_percent(one.bias)} ({one.favourite})" if one.favourite else MISSING
-                for one in (found.a, found.b)]  # fmt: skip
-        unread = [str(one.unread) for one in (found.a, found.b)]
-        rows.append((_plain(one.task.task), *bias, *unread))
-    headers = ("task", "A moves", "B moves", "A no answer", "B no answer")
-    note = (
-        "- Moves: letters in % that would have to be others to be spread as the right ones are, "
-        "and the letter that is answered too often; no answer: outputs in which none was found."
-    )
-    return f"{_table(headers, rows)}\n\n{note}"
-
-
-def _agreement(agreements: Sequence[Agreement]) -> Iterator[str]:
-    """Yield the table of likeliest letters against written answers."""
-    rows = [
-        (
-            one.side,
-            f"{_plain(one.letters_task)}, {_plain(one.generated_task)}",
-            str(one.n),
-            _share(one.same),
-            f"{100 * one.letters_right:.1f}",
-            f"{100 * one.generated_right:.1f}",
-            str(one.unread),
-        )
-        for one in agreements
-    ]
-    headers = ("", "tasks", "n", "same answer", "letters right", "written right", "no answer")
-    if rows:
-        yield "## Likeliest letter and written answer"
-        yield _table(headers, rows)
 
 
 def _examples(comparison: Comparison, count: int) -> Iterator[str]:
@@ -196,46 +118,9 @@ def _answer(item: Item) -> str:
     return letters if is_choice else f"{letters}, from: {_plain(item.said)}"
 
 
-def _details(task: TaskComparison) -> Iterator[str]:
-    name = _plain(task.task.task)
-    yield f"## {name} by letter"
-    yield _positions(task.positions)
-    yield (
-        "- Right, answers: shares in % of all letters; finds: how often the letter was answered "
-        "where it was right."
-    )
-    for tag, contrasts in task.parts.items():
-        yield f"## {name} by {_plain(tag)}"
-        yield _contrasts(tag, contrasts)
-        yield f"- p after Holm over the {len(contrasts)} rows."
-
-
-def _positions(found: Positions) -> str:
-    rows = [(one.letter, *map(_percent, one[1:])) for one in found.letters]
-    headers = ("letter", "right", "A answers", "B answers", "A finds", "B finds")
-    return _table(headers, rows)
-
-
 def _plain(text: str) -> str:
     """Return text on one line, not too long, with nothing that Markdown reads as its own."""
     line = one_line(text)
     line = line if len(line) <= LONGEST else f"{line[:LONGEST]} …"
     # what begins a heading or a list does so only at the start of a line
     return re.sub(r"^(\d*)([#+\-.)])", r"\1\\\2", markdown_escape(line))
-
-
-def _percent(value: float | None) -> str:
-    return MISSING if value is None else f"{100 * value:.1f}"
-
-
-def _share(one: Estimate) -> str:
-    return f"{_percent(one.value)} [{_percent(one.low)}, {_percent(one.high)}]"
-
-
-def _difference(one: Estimate) -> str:
-    value, low, high = (f"{100 * bound:+.1f}" for bound in (one.value, one.low, one.high))
-    return f"{value} [{low}, {high}]"
-
-
-def _p(value: float) -> str:
-    return f"{value:.3f}" if value >= 0.001 else "<0.001"

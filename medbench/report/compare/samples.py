@@ -1,7 +1,9 @@
 """A run's answers, question by question: lm-eval's samples beside a results file."""
 
+import gzip
 import json
-from collections.abc import Hashable, Iterable, Mapping
+import zlib
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,21 @@ from medbench.errors import ResultError
 from medbench.question import Question
 from medbench.results import Score, read_results
 
-__all__ = ["Answers", "Item", "Run", "find_run", "in_common", "own_scores", "read_answers"]
+__all__ = [
+    "Answers",
+    "Item",
+    "Run",
+    "find_run",
+    "in_common",
+    "item",
+    "not_a_sample",
+    "own_scores",
+    "read_answers",
+    "sample_lines",
+    "samples_path",
+    "without_questions",
+    "words_in_common",
+]
 
 READINGS = ("none", "extract")
 """Our own reading of an answer; `original` reads the same text once more by another rule."""
@@ -88,39 +104,74 @@ def read_answers(score: Score) -> Answers:
     Raises:
         ResultError: they are missing, or not as `medbench eval` or `lm_eval` writes them.
     """
-    stamp = score.source.stem.rpartition("_")[2]
-    path = score.source.with_name(f"samples_{score.task}_{stamp}.jsonl")
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except FileNotFoundError as error:
-        told = f"{path.name} is not beside {score.source}: comparing needs the samples of the run"
-        raise ResultError(f"{told} (lm_eval writes them with --log_samples)") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
+    path = samples_path(score)
     items: dict[int, Item] = {}
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue  # after the last line break
+    for number, line in sample_lines(path):
         try:
             sample = json.loads(line)
             if sample["filter"] == score.filter:
-                items[int(sample["doc_id"])] = _item(sample)
+                if "doc" not in sample:
+                    raise without_questions(path)
+                items[int(sample["doc_id"])] = item(sample)
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            told = f"{path}, line {number}: not a sample of medbench's tasks"
-            raise ResultError(f"{told} ({type(error).__name__}: {error})") from error
+            raise not_a_sample(path, number, error) from error
     if not items:
         raise ResultError(f"{path}: no samples of the filter {score.filter}")
-    return Answers(score, items, _settings(score, stamp))
+    return Answers(score, items, _settings(score))
+
+
+def samples_path(score: Score) -> Path:
+    """Return the samples that were written with a score, be they compressed or not.
+
+    Raises:
+        ResultError: they are missing.
+    """
+    path = score.source.with_name(f"samples_{score.task}_{_stamp(score)}.jsonl")
+    for found in (path, path.with_name(f"{path.name}.gz")):
+        if found.is_file():
+            return found
+    told = f"{path.name} is not beside {score.source}: the samples of the run are needed"
+    raise ResultError(f"{told} (lm_eval writes them with --log_samples)")
+
+
+def sample_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a samples file that are not empty, numbered from 1.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+
+
+def not_a_sample(path: Path, number: int, error: Exception) -> ResultError:
+    """Say what is wrong with a line of a samples file."""
+    told = f"{path}, line {number}: not a sample of medbench's tasks"
+    return ResultError(f"{told} ({type(error).__name__}: {error})")
+
+
+def without_questions(path: Path) -> ResultError:
+    """Say that only the grades are left of the samples."""
+    told = f"{path}: the questions are left out, as `medbench add` does; take the samples that"
+    return ResultError(f"{told} lm_eval wrote with --log_samples")
 
 
 def in_common(question: Question, tag: str | None = None) -> Hashable:
     """Return what makes questions depend on each other: a tag, else one text or one wording."""
     if tag:
         return question.benchmark, question.subset, question.tags[tag]
-    return " ".join((question.context or question.text).split())
+    return words_in_common(question.context, question.text)
 
 
-def _item(sample: Mapping[str, Any]) -> Item:
+def words_in_common(context: str, text: str) -> str:
+    """Return the words of the context, else of the text: equal ones are one question's."""
+    return " ".join((context or text).split())
+
+
+def item(sample: Mapping[str, Any]) -> Item:
     """Return a sample of lm-eval as an item."""
     question = Question.from_doc(sample["doc"])
     outputs = sample["filtered_resps"]
@@ -139,10 +190,10 @@ def _item(sample: Mapping[str, Any]) -> Item:
     return Item(question, frozenset(letters), said, is_right, str(sample["doc_hash"]))
 
 
-def _settings(score: Score, stamp: str) -> dict[str, object]:
+def _settings(score: Score) -> dict[str, object]:
     """Return what the files beside the samples say of the run."""
     config = _json(score.source).get("config", {})
-    facts_path = score.source.with_name(f"medbench_{stamp}.json")
+    facts_path = score.source.with_name(f"medbench_{_stamp(score)}.json")
     facts = _json(facts_path) if facts_path.is_file() else {}
     tasks = facts.get("tasks", {})
     return {
@@ -152,6 +203,11 @@ def _settings(score: Score, stamp: str) -> dict[str, object]:
         "quantization": facts.get("quantization"),
         "generation settings": config.get("gen_kwargs"),
     }
+
+
+def _stamp(score: Score) -> str:
+    """Return what the names of all files of a run share: its date."""
+    return score.source.stem.rpartition("_")[2]
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from medbench.report.compare.comparison import Comparison
-from medbench.report.compare.document import HEADERS, cells, conclusions, contrasts, heading
+from medbench.report.compare.document import conclusions, heading
+from medbench.report.compare.tables import HEADERS, cells, contrasts
 
 __all__ = ["show"]
 

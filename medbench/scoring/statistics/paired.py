@@ -6,6 +6,8 @@ how often a fair coin is as uneven ("Note on the sampling error of the differenc
 proportions or percentages", Psychometrika 12, 1947, pp. 153-157).
 """
 
+from collections.abc import Sequence
+from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -16,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from medbench.scoring.statistics.clusters import cluster_sums, clustered_stderr, effective_size
 from medbench.scoring.statistics.intervals import Estimate
 
-__all__ = ["Paired", "compare", "sign_flip_p"]
+__all__ = ["Paired", "compare", "sign_flip_p", "sign_flip_p_of_pairs"]
+
+Floats = NDArray[np.floating]
 
 
 class Paired(NamedTuple):
@@ -53,7 +57,7 @@ def compare(
     """
     before, after = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     assert before.shape == after.shape and before.size, "pairs need the same questions"
-    change: NDArray[np.float64] = after - before
+    change: Floats = after - before
     fixed, broken, n = int((change > 0).sum()), int((change < 0).sum()), change.size
     size = effective_size(change, clusters, confidence)
     up, down = ((count * size / n + 1) / (size + 2) for count in (fixed, broken))
@@ -73,16 +77,55 @@ def sign_flip_p(change: ArrayLike, clusters: ArrayLike | None = None) -> float:
     section 21). One question a cluster: this is McNemar's exact test. The sums are whole numbers,
     so that the distribution is a product of binomials, with no sampling.
     """
-    from scipy import stats
-
     sums = np.rint(cluster_sums(change, clusters)).astype(int)
-    reached = abs(int(sums.sum()))
-    sizes, counts = np.unique(np.abs(sums[sums != 0]), return_counts=True)
-    chances: NDArray[np.floating] = np.ones(1)  # of -total, …, total in steps of 2
-    for size, count in zip(sizes, counts, strict=True):
-        steps = np.zeros(size * count + 1)
-        steps[::size] = stats.binom.pmf(np.arange(count + 1), count, 0.5)
-        chances = np.convolve(chances, steps)
+    return _chance(tuple(np.bincount(np.abs(sums))[1:].tolist()), abs(int(sums.sum())))
+
+
+def sign_flip_p_of_pairs(right: Sequence[ArrayLike], clusters: ArrayLike | None = None) -> Floats:
+    """Return `sign_flip_p` of all pairs of models, shape (m, m), each pair in both places.
+
+    A pair's p depends on how many clusters change by 1, 2, … and on the whole change; products of
+    matrices count them for all pairs at once.
+
+    Args:
+        right: Of each of m models zeros and ones, shape (n,), of the same questions.
+        clusters: What questions have in common, shape (n,).
+    """
+    sums = np.rint([cluster_sums(one, clusters) for one in right]).astype(np.int32)
+    is_single = sums.max(axis=0) <= 1
+    single, several = sums[:, is_single].astype(np.float64), sums[:, ~is_single]
+    total = sums.sum(axis=1)
+    changed = np.add.outer(single.sum(axis=1), single.sum(axis=1)) - 2 * single @ single.T
+    most = int(several.max(initial=0))
+    p_values = np.ones((len(sums), len(sums)))
+    for place in range(len(sums) - 1):
+        others = slice(place + 1, None)
+        steps = np.abs(several[others] - several[place])
+        counts = np.stack([(steps == size).sum(axis=1) for size in range(1, max(most, 1) + 1)], 1)
+        counts[:, 0] += changed[place, others].astype(int)
+        reached = np.abs(total[others] - total[place])
+        found = map(_chance, map(tuple, counts.tolist()), reached.tolist())
+        p_values[place, others] = p_values[others, place] = list(found)
+    return p_values
+
+
+@lru_cache(maxsize=2**17)
+def _chance(counts: tuple[int, ...], reached: int) -> float:
+    """Return how often random signs lead as far from zero: `counts` of steps of 1, 2, …."""
+    chances: Floats = np.ones(1)  # of -total, …, total in steps of 2
+    for size, count in enumerate(counts, 1):
+        if count:
+            steps = np.zeros(size * count + 1)
+            steps[::size] = _coins(count)
+            chances = np.convolve(chances, steps)
     total = chances.size - 1
     away = np.abs(2 * np.arange(total + 1) - total) >= reached
     return min(1.0, float(chances[away].sum()))
+
+
+@lru_cache(maxsize=2**11)
+def _coins(count: int) -> Floats:
+    """Return the chances of 0, 1, …, count heads."""
+    from scipy import stats
+
+    return np.asarray(stats.binom.pmf(np.arange(count + 1), count, 0.5))

@@ -4,8 +4,7 @@ Of twenty equal models one is first by chance. Each pair is tested, the p-values
 their number, and a model's rank is the range that the remaining differences leave open.
 """
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from medbench.scoring.statistics.clusters import share
 from medbench.scoring.statistics.intervals import Estimate
-from medbench.scoring.statistics.paired import compare
+from medbench.scoring.statistics.paired import sign_flip_p_of_pairs
 
 __all__ = ["Standing", "holm", "standings"]
 
@@ -32,7 +31,7 @@ class Standing(NamedTuple):
     """Not shown to be worse than the model with the highest accuracy."""
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
+def holm(p_values: ArrayLike) -> list[float]:
     """Return p-values so corrected that any false claim among them is as rare as one alone.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
@@ -62,19 +61,22 @@ def standings(
         clusters: What questions have in common, shape (n,).
         level: The chance of any false claim.
     """
+    if not correct:
+        return []
     shares = {model: share(scores, clusters) for model, scores in correct.items()}
     models = sorted(shares, key=lambda model: (-shares[model].value, model))
-    pairs = list(combinations(models, 2))  # the better one first
-    p_values = [compare(correct[low], correct[high], clusters).p for high, low in pairs]
-    corrected = zip(pairs, holm(p_values), strict=True)
-    shown = {pair for pair, p in corrected if p < level}
+    better, worse = np.triu_indices(len(models), 1)
+    p_values = sign_flip_p_of_pairs([correct[model] for model in models], clusters)
+    shown = np.zeros((len(models), len(models)), dtype=bool)
+    shown[better, worse] = [p < level for p in holm(p_values[better, worse])]
+    above, below = shown.sum(axis=0).tolist(), shown.sum(axis=1).tolist()
     return [
         Standing(
             model,
             shares[model],
-            1 + sum((other, model) in shown for other in models),
-            len(models) - sum((model, other) in shown for other in models),
-            (models[0], model) not in shown,
+            1 + above[place],
+            len(models) - below[place],
+            not shown[0, place],
         )
-        for model in models
+        for place, model in enumerate(models)
     ]

@@ -1,0 +1,1 @@
+"""`medbench export`: the files that other people's leaderboards ask for."""
