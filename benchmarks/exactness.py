@@ -146,9 +146,9 @@ def option_texts(tasks: str, items: int, shots: int) -> list[list[Instance]]:
 
 Make = Callable[[str, int, int], list[list[Instance]]]
 KINDS: dict[str, tuple[Make, str, str]] = {
-    "letters": (instances, "medmcqa-letters,usmle", "medmcqa-letters"),
+    "letters": (instances, "medmcqa-letters,usmle", "mmedbench_spanish"),
     "sets": (instances, "mmedbench_french,mmedbench_japanese", "mmedbench_french"),
-    "texts": (option_texts, "medmcqa-letters,pubmedqa-letters", "medmcqa-letters"),
+    "texts": (option_texts, "medmcqa-letters,pubmedqa-letters", "mmedbench_spanish"),
 }
 """How requests are made, and of which questions: without examples, and with (short ones: lm-eval
 computes the examples again for each)."""
