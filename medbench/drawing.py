@@ -1,4 +1,4 @@
-"""The one look of every picture: colours, fonts of this machine, and files that are always the same.
+"""The one look of every picture: colours, this machine's fonts, files that are always the same.
 
 Lengths are in inches, text sizes in points. matplotlib is imported where it is used.
 """
@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FAINT", "GREY", "INK", "PALETTE", "Pen", "bound", "plane", "save", "write"]
+__all__ = [
+    "FAINT",
+    "GREY",
+    "INK",
+    "PALETTE",
+    "Pen",
+    "bound",
+    "plane",
+    "save",
+    "write",
+    "write_title",
+]
 
 # Okabe & Ito's colours, told apart with any colour vision, less black.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -22,8 +33,8 @@ INK, GREY, FAINT = "#222222", "#757575", "#E2E2E2"
 LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
              "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip
-DOTS = 200
-"""Of a PNG, an inch."""
+TITLE_SIZE, DOTS = 13, 200
+"""Points; dots of a PNG, an inch."""
 
 
 class Pen:
@@ -68,16 +79,18 @@ class Pen:
             line = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
         return line
 
-    def wrap(self, text: str, size: float, width: float, most: int = 9) -> list[str]:
+    def wrap(
+        self, text: str, size: float, width: float, most: int = 9, weight: str = "normal"
+    ) -> list[str]:
         """Break a text between words into lines, the last one cut; a longer word is cut too."""
         lines: list[str] = []
         for word in self.plain(text).split():
             longer = f"{lines[-1]} {word}" if lines else word
-            if lines and (len(lines) == most or self.width(longer, size) <= width):
+            if lines and (len(lines) == most or self.width(longer, size, weight) <= width):
                 lines[-1] = longer
             else:
                 lines.append(word)
-        return [self.cut(line, size, width) for line in lines]
+        return [self.cut(line, size, width, weight) for line in lines]
 
 
 def plane() -> "tuple[Figure, Axes]":
@@ -98,6 +111,14 @@ def bound(figure: "Figure", width: float, height: float) -> "Figure":
 def write(axes: "Axes", at: float, middle: float, text: str, size: float, **style: Any) -> None:
     """Write a line around a height, by its baseline: letters below it must not lift others."""
     axes.text(at, middle + 0.36 * size / 72, text, fontsize=size, **{"color": INK} | style)
+
+
+def write_title(axes: "Axes", edge: float, text: str, width: float, pen: Pen) -> float:
+    """Write the title of a picture in the lines that it takes; return the middle of the last."""
+    lines = pen.wrap(text, TITLE_SIZE, width, 3, "bold")
+    for place, line in enumerate(lines):
+        write(axes, edge, 0.34 + 0.24 * place, line, TITLE_SIZE, weight="bold")
+    return 0.34 + 0.24 * (len(lines) - 1)
 
 
 def save(

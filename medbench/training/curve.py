@@ -36,6 +36,7 @@ def draw(log: Sequence[Mapping[str, Any]], title: str, stem: Path) -> list[Path]
 def curve(log: Sequence[Mapping[str, Any]], title: str, pen: Pen) -> "Figure":
     """Draw the loss of every logged step, and the held-out one where there is one."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes = figure.add_subplot()
@@ -52,7 +53,7 @@ def curve(log: Sequence[Mapping[str, Any]], title: str, pen: Pen) -> "Figure":
     axes.set_title(pen.cut(title, 9.5, 4.8, "bold"), loc="left", size=9.5, weight="bold", color=INK)
     axes.set_xlabel("optimiser step", color=GREY, fontsize=8.5)
     axes.set_ylabel("loss, nats a supervised token", color=GREY, fontsize=8.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(GREY)
     axes.tick_params(colors=GREY, labelsize=7.5)

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NATIVE", "bars"]
+__all__ = ["MOST_MODELS", "bars"]
 
 HATCHES = ("", "/////", ".....", "xxxxx")
+MOST_MODELS = len(PALETTE) * len(HATCHES)
+"""That can be told apart."""
 BAND = "#F4F4F4"
 NATIVE = {"English": "English", "Chinese": "中文", "Japanese": "日本語", "French": "Français",
           "Russian": "Русский", "Spanish": "Español", "Doctor": "의사", "Nurse": "간호사",

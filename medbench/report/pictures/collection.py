@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medbench.drawing import Pen, save
-from medbench.report.grid import grid
-from medbench.report.pictures.bars import bars
+from medbench.report.grid import Panel, grid
+from medbench.report.pictures.bars import MOST_MODELS, bars
 from medbench.report.pictures.before_after import before_after, parts_of
 from medbench.report.pictures.heatmap import heatmap, measured_sheet
 from medbench.report.pictures.pareto import pareto, pareto_parts
@@ -31,7 +31,8 @@ STYLE = 1
 ONE_MODEL = "one model only"
 NO_LANGUAGES = "fewer than three languages"
 NO_SIZES = "fewer than two known sizes"
-NO_SHARES = "no shares"
+NO_SHARES = "nothing in percent"
+TOO_MANY = f"more than {MOST_MODELS} models: see the heat map"
 IRRELEVANT = ("source", "date")
 """Fields of a score that no picture shows."""
 
@@ -95,32 +96,29 @@ Found = tuple[str, Picture | str]
 def _measured(results: Results) -> Iterator[Found]:
     panels = [panel for panel in grid(results).panels if panel.scale == 100]
     models = {name for panel in panels for column in panel.columns for name in column.cells}
-    yield "board", _picture("board", bars, panels) if panels else NO_SHARES
-    is_many = len(models) > 1
-    sheet = measured_sheet(panels) if is_many else None
+    if not panels or len(models) > MOST_MODELS:
+        yield "board", TOO_MANY if panels else NO_SHARES
+    else:
+        yield "board", _picture("board", bars, panels)
+    sheet = measured_sheet(panels) if len(models) > 1 else None
     yield "heatmap", _picture("heatmap", heatmap, sheet) if sheet else ONE_MODEL
-    yield from _of_panels("", "Medical question answering", panels)
+    yield from _of_panels("", ("Medical question answering", ""), panels)
 
 
 def _reported(table: ReportedTable, results: Results) -> Iterator[Found]:
     name = f"reported/{table.name}_"
     sheet = reported_sheet(table, results)
     yield f"{name}heatmap", _picture(f"{name}heatmap", heatmap, sheet) if sheet else NO_SHARES
-    yield from _of_panels(name, f"{table.title}, as reported", published_panels(table))
+    yield from _of_panels(name, (table.title, ", as reported"), published_panels(table))
 
 
-def _of_panels(name: str, title: str, panels: Sequence[Any]) -> Iterator[Found]:
-    spoken = radars(panels)
-    radar_name, pareto_name = f"{name}radar", f"{name}pareto"
-    yield (
-        radar_name,
-        _picture(radar_name, radar, f"{title} by language", spoken) if spoken else NO_LANGUAGES,
-    )
-    sized = pareto_parts(panels)
-    yield (
-        pareto_name,
-        _picture(pareto_name, pareto, f"{title} by size", sized) if sized else NO_SIZES,
-    )
+def _of_panels(name: str, title: tuple[str, str], panels: Sequence[Panel]) -> Iterator[Found]:
+    own, spoken = f"{name}radar", radars(panels)
+    words = " by language".join(title)
+    yield own, _picture(own, radar, words, spoken) if spoken else NO_LANGUAGES
+    own, sized = f"{name}pareto", pareto_parts(panels)
+    words = " by size".join(title)
+    yield own, _picture(own, pareto, words, sized) if sized else NO_SIZES
 
 
 def _picture(name: str, draw: "Callable[..., Figure]", *content: object) -> Picture:
@@ -148,8 +146,8 @@ def _left_out(kind: str, reason: str, names: Sequence[str]) -> str:
     """Return `radar of flowertune, pmc_llama (fewer than three languages)`."""
     own = [name.removeprefix("reported/").removesuffix(f"_{kind}") for name in names]
     tables = [name for name in own if name != kind]
-    of = f" of {', '.join(tables)}" if tables else ""
-    return f"{kind}{of} ({reason})"
+    few = ", ".join(tables) if len(tables) < 4 else f"{len(tables)} published tables"
+    return f"{kind}{f' of {few}' * bool(tables)} ({reason})"
 
 
 def write_pictures(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from medbench.drawing import GREY, Pen, bound, plane, write
+from medbench.drawing import GREY, Pen, bound, plane, write, write_title
 from medbench.report.grid import Cell, Panel, shown
 from medbench.report.pictures.published import FLAGGED
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Head", "Line", "Section", "Sheet", "contrast", "heatmap", "ink", "measured_sheet"]
 
-EDGE, MOST_NAME, MOST_DETAIL, GAP = 0.3, 2.3, 1.9, 0.12
+EDGE, MOST_NAME, MOST_DETAIL, GAP = 0.3, 2.3, 2.6, 0.12
 ROW, LEAST_CELL, MOST_CELL, WIDEST = 0.2, 0.46, 0.8, 11.0
-TITLE, SECTION, BETWEEN, LINE = 0.62, 0.3, 0.35, 0.13
+TITLE, SECTION, BETWEEN, LINE = 0.28, 0.26, 0.3, 0.13
 MOST_LINES = 3
 """Of a column's heading."""
 MARKED = 0.05
@@ -106,7 +106,9 @@ class Layout:
 def measured_sheet(panels: Sequence[Panel]) -> Sheet:
     """Return every share of a grid: a row a model, the best mean first, a column a task."""
     columns = [(panel, column) for panel in panels for column in panel.columns]
-    heads = tuple(Head(c.label or p.title, p.title, bool(c.mean)) for p, c in columns)
+    heads = tuple(
+        Head(c.label or p.title, p.title * (len(p.columns) > 1), bool(c.mean)) for p, c in columns
+    )
     models = sorted({name for _, column in columns for name in column.cells})
     lines = [Line(n, "", tuple(column.cells.get(n) for _, column in columns)) for n in models]
     return Sheet("Medical question answering", heads, (Section("", ranked(lines)),))
@@ -130,11 +132,9 @@ def heatmap(sheet: Sheet, pen: Pen) -> "Figure":
     bands = math.ceil(len(sheet.heads) / most)
     step = math.ceil(len(sheet.heads) / bands)
     width = max(5.0, lay.left + step * lay.cell + EDGE)
-    for place, text in enumerate(titled := pen.wrap(sheet.title, 13, width - 2 * EDGE)):
-        write(axes, EDGE, 0.34 + 0.24 * place, text, 13, weight="bold")
-    top = TITLE + 0.24 * (len(titled) - 1)
+    top = write_title(axes, EDGE, sheet.title, width - 2 * EDGE, pen) + TITLE
     _scale(axes, top, lay)
-    top += 0.12
+    top -= 0.06
     for start in range(0, len(sheet.heads), step):
         top = _band(axes, sheet.band(start, start + step), top + BETWEEN, lay, pen)
     for note in (*_legend(sheet), *sheet.notes):
@@ -147,12 +147,18 @@ def heatmap(sheet: Sheet, pen: Pen) -> "Figure":
 def _layout(sheet: Sheet, pen: Pen) -> Layout:
     lines = [line for section in sheet.sections for line in section.lines]
     name = min(MOST_NAME, max(pen.width(line.name, 8.5) for line in lines) + 0.02)
-    detail = min(MOST_DETAIL, max(pen.width(line.detail, 7.5) for line in lines))
+    detail = min(MOST_DETAIL, max(pen.width(line.detail, 7.5) for line in lines) + 0.02)
     words = (word for head in sheet.heads for word in head.label.split())
     cell = min(MOST_CELL, max([LEAST_CELL, *(pen.width(word, 7.5) + 0.1 for word in words)]))
     values = [100 * cell.score.value for line in lines for cell in line.cells if cell]
     low, high = 10 * math.floor(min(values) / 10), 10 * math.ceil(max(values) / 10)
-    return Layout(name, detail + GAP if detail else 0.0, cell, low, max(high, low + 10))
+    return Layout(
+        name,
+        detail + GAP if any(line.detail for line in lines) else 0.0,
+        cell,
+        low,
+        max(high, low + 10),
+    )
 
 
 def _scale(axes: "Axes", middle: float, lay: Layout) -> None:
@@ -174,10 +180,11 @@ def _band(axes: "Axes", sheet: Sheet, top: float, lay: Layout, pen: Pen) -> floa
         for title, own in groupby(sheet.heads, key=lambda head: head.group):
             count = len(list(own))
             left, width = lay.left + place * lay.cell, count * lay.cell - 0.08
-            text, size = pen.fit(title, 8.5, width)
-            write(axes, left + 0.04, top, text, size, weight="bold")
-            axes.hlines(top + 0.12, left + 0.04, left + width + 0.04, color=GREY, linewidth=0.6)
             place += count
+            if title:
+                text = pen.cut(title, 8.5, width, "bold")
+                write(axes, left + 0.04, top, text, 8.5, weight="bold")
+                axes.hlines(top + 0.12, left + 0.04, left + width + 0.04, color=GREY, linewidth=0.6)
         top += 0.26
     lines = max(map(len, labels))
     for place, texts in enumerate(labels):
@@ -189,9 +196,9 @@ def _band(axes: "Axes", sheet: Sheet, top: float, lay: Layout, pen: Pen) -> floa
     top += LINE * (lines - 1) + 0.14
     for number, section in enumerate(sheet.sections):
         if section.title:
-            top += SECTION * bool(number) + 0.06
-            write(axes, EDGE, top, section.title, 8.5, weight="bold")
-            top += 0.16
+            top += SECTION * bool(number)
+            write(axes, EDGE, top - 0.02, section.title, 8.5, weight="bold")
+            top += 0.12
         for line in section.lines:
             _line(axes, line, top, lay, pen)
             top += ROW
@@ -244,9 +251,7 @@ def contrast(one: Sequence[float], other: Sequence[float]) -> float:
 def _luminance(colour: Sequence[float]) -> float:
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
               for part in colour]  # fmt: skip
-    return sum(
-        weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True)
-    )
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def _sign(cell: Cell) -> str:
@@ -265,5 +270,3 @@ def _legend(sheet: Sheet) -> list[str]:
     text += " †: outputs without an answer or cut off." * ("†" in signs)
     text += " ‡: does not add up; the tables say why." * ("‡" in signs)
     return [text]
-
-

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medbench.drawing import FAINT, GREY, INK, PALETTE, Pen, bound, plane, write
+from medbench.drawing import FAINT, GREY, INK, PALETTE, Pen, bound, plane, write, write_title
 from medbench.report.grid import SHARES, Cell, Column, Panel
-from medbench.report.pictures.labels import Box, Dot, place_labels
+from medbench.report.pictures.labels import Box, Dot, Label, place_labels
 from medbench.report.pictures.sizes import Size, size_of
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Part", "Point", "front", "parameters", "pareto", "pareto_parts"]
 
 EDGE, AXIS, PLOT, HEIGHT, BETWEEN = 0.3, 0.42, 4.4, 2.9, 0.5
-TITLE, HEADING, FOOT, MOST_NAME, PER_ROW = 0.5, 0.32, 0.5, 1.7, 2
-NAME_SIZE, NAME_HEIGHT = 7.0, 0.115
+TITLE, HEADING, FOOT, MOST_NAME, PER_ROW = 0.2, 0.4, 0.5, 1.7, 2
+NAME_SIZE, NAME_HEIGHT, THIN = 7.0, 0.115, 0.01
+STEPS = (2, 5, 10, 20)
 TOLD_BY = {"results": "as lm-eval counted at loading", "recipes": "of the recipes' facts",
            "name": "as the models' names say"}  # fmt: skip
 
@@ -54,6 +55,8 @@ class Axis:
     low: float
     high: float
     """Of the values shown, in percent."""
+    step: int
+    """Between two lines of the grid."""
 
     def x(self, parameters: float) -> float:
         """Return how far to the right a number of parameters lies."""
@@ -81,12 +84,12 @@ def _parts(panels: Iterable[Panel]) -> Iterator[Part]:
             continue
         means = [column for column in panel.columns if column.mean and len(column.cells) > 1]
         for column in means or panel.columns:
-            part = _part(panel.title, column)
+            part = _part(column)
             if len({point.size.parameters for point in part.points}) > 1:
                 yield part
 
 
-def _part(title: str, column: Column) -> Part:
+def _part(column: Column) -> Part:
     sizes = {name: size_of(cell.score) for name, cell in column.cells.items()}
     points = tuple(
         Point(cell.score.model, size, cell)
@@ -96,8 +99,7 @@ def _part(title: str, column: Column) -> Part:
     unknown = dict.fromkeys(
         cell.score.model for name, cell in sorted(column.cells.items()) if sizes[name] is None
     )
-    heading = " · ".join(filter(None, (title, column.label)))
-    return Part(heading if column.label != title else title, points, tuple(unknown))
+    return Part(column.heading, points, tuple(unknown))
 
 
 def front(points: Sequence[Point]) -> list[Point]:
@@ -126,10 +128,7 @@ def pareto(title: str, parts: Sequence[Part], pen: Pen) -> "Figure":
     drawn, axes = plane()
     per_row = min(PER_ROW, len(parts))
     width = 2 * EDGE + per_row * (AXIS + PLOT) + BETWEEN * (per_row - 1)
-    lines = pen.wrap(title, 13, width - 2 * EDGE)
-    for place, text in enumerate(lines):
-        write(axes, EDGE, 0.34 + 0.24 * place, text, 13, weight="bold")
-    top = TITLE + 0.24 * (len(lines) - 1)
+    top = write_title(axes, EDGE, title, width - 2 * EDGE, pen) + TITLE
     for place, part in enumerate(parts):
         left = EDGE + AXIS + place % per_row * (AXIS + PLOT + BETWEEN)
         if place and place % per_row == 0:
@@ -152,9 +151,10 @@ def _draw(axes: "Axes", part: Part, frame: Box, pen: Pen) -> None:
     write(axes, frame.left - AXIS, frame.top - 0.2, text, 9.5, weight="bold")
     _grid(axes, axis)
     steps = [(axis.x(one.size.parameters), axis.y(one.cell.score.value)) for one in best]
-    across = [x for x, _ in steps for _ in range(2)][1:] + [frame.right]
+    across = [*[x for x, _ in steps for _ in range(2)][1:], frame.right]
     axes.plot(across, [y for _, y in steps for _ in range(2)], color=PALETTE[0], linewidth=1.2,
               alpha=0.6, zorder=2)  # fmt: skip
+    taken = list(_segments(steps, frame.right))
     dots = []
     for point in part.points:
         x, y = axis.x(point.size.parameters), axis.y(point.cell.score.value)
@@ -162,51 +162,56 @@ def _draw(axes: "Axes", part: Part, frame: Box, pen: Pen) -> None:
         colour = PALETTE[0] if is_best else GREY
         if point.cell.interval:
             low, high = map(axis.y, point.cell.interval)
+            taken.append(Box(x - THIN, high, x + THIN, low))
             axes.vlines(x, low, high, color=colour, linewidth=0.8, alpha=0.45, zorder=2)
         axes.scatter([x], [y], s=26 if is_best else 16, color=colour, zorder=4, linewidths=0.7,
                      edgecolors="white")  # fmt: skip
         width = pen.width(pen.cut(point.name, NAME_SIZE, MOST_NAME), NAME_SIZE)
         dots.append(Dot(x, y, width + 0.02, is_best))
-    inside = Box(frame.left - AXIS + 0.3, frame.top - 0.08, frame.right + 0.06, frame.bottom - 0.03)
-    placed = place_labels(dots, NAME_HEIGHT, inside, [_step(steps, place) for place in
-                                                      range(1, len(steps))])  # fmt: skip
+    inside = Box(frame.left - 0.06, frame.top - 0.08, frame.right + 0.06, frame.bottom - 0.03)
+    placed = place_labels(dots, NAME_HEIGHT, inside, taken)
     for point, dot, label in zip(part.points, dots, placed, strict=True):
-        if label is None:
-            continue
-        left, top, right, bottom = label.box
-        if label.has_line:
-            near = (min(max(dot.at, left), right), min(max(dot.down, top), bottom))
-            axes.plot([dot.at, near[0]], [dot.down, near[1]], color=GREY, linewidth=0.5, zorder=1)
-        style = {"color": INK} if dot.is_needed else {"color": GREY}
-        write(axes, left + 0.01, (top + bottom) / 2, pen.cut(point.name, NAME_SIZE, MOST_NAME),
-              NAME_SIZE, zorder=5, **style)  # fmt: skip
+        if label:
+            _name(axes, pen.cut(point.name, NAME_SIZE, MOST_NAME), dot, label)
 
 
-def _step(steps: Sequence[tuple[float, float]], place: int) -> Box:
-    """Return the upright part of the front before one of its models."""
-    (_, below), (x, above) = steps[place - 1], steps[place]
-    return Box(x - 0.01, above, x + 0.01, below)
+def _name(axes: "Axes", name: str, dot: Dot, label: Label) -> None:
+    """Write a model's name, and draw a line to its dot if that is far."""
+    left, top, right, bottom = label.box
+    if label.has_line:
+        near = (min(max(dot.at, left), right), min(max(dot.down, top), bottom))
+        axes.plot([dot.at, near[0]], [dot.down, near[1]], color=GREY, linewidth=0.5, zorder=1)
+    colour = INK if dot.is_needed else GREY
+    write(axes, left + 0.01, (top + bottom) / 2, name, NAME_SIZE, zorder=5, color=colour)
+
+
+def _segments(steps: Sequence[tuple[float, float]], right: float) -> Iterator[Box]:
+    """Yield the parts of the front, as thin boxes."""
+    for place, (x, y) in enumerate(steps):
+        end, above = steps[place + 1] if place + 1 < len(steps) else (right, y)
+        yield Box(x, y - THIN, end, y + THIN)
+        yield Box(end - THIN, above, end + THIN, y)
 
 
 def _axis(points: Sequence[Point], frame: Box) -> Axis:
     sizes = [point.size.parameters for point in points]
     values = [100 * end for point in points
               for end in (point.cell.interval or (point.cell.score.value,) * 2)]  # fmt: skip
-    low, high = 10 * math.floor(min(values) / 10), 10 * math.ceil(max(values) / 10)
-    return Axis(frame, min(sizes) / 1.5, max(sizes) * 1.5, max(0, low), min(100, max(high, low + 10)))
+    step = next(step for step in STEPS if (max(values) - min(values)) / step <= 5)
+    low, high = math.floor(min(values) / step), max(1, math.ceil(max(values) / step))
+    return Axis(frame, min(sizes) / 1.5, max(sizes) * 1.5, step * low, step * high, step)
 
 
 def _grid(axes: "Axes", axis: Axis) -> None:
     """Draw the lines of round values and sizes."""
     frame = axis.frame
-    step = next(step for step in (2, 5, 10, 20) if (axis.high - axis.low) / step <= 6)
-    for tick in range(int(axis.low), int(axis.high) + 1, step):
-        y = axis.y(tick / 100)
+    for percent in range(int(axis.low), int(axis.high) + 1, axis.step):
+        y = axis.y(percent / 100)
         axes.hlines(y, frame.left, frame.right, color=FAINT, linewidth=0.6, zorder=0)
-        write(axes, frame.left - 0.08, y, f"{tick}", 7.5, color=GREY, ha="right")
+        write(axes, frame.left - 0.08, y, str(percent), 7.5, color=GREY, ha="right")
     axes.hlines(frame.bottom, frame.left, frame.right, color=GREY, linewidth=0.6, zorder=1)
     decades = range(6, 14)
-    is_narrow = axis.largest / axis.smallest < 100
+    is_narrow = axis.x(10 * axis.smallest) - frame.left > 1.4  # inches for a factor of ten
     for tick in (digit * 10.0**decade for decade in decades for digit in (1, 2, 5)):
         is_labelled = is_narrow or f"{tick:.0e}"[0] == "1"
         if is_labelled and axis.smallest <= tick <= axis.largest:

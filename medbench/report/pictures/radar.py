@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import TYPE_CHECKING
 
-from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, plane, write
+from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, plane, write, write_title
 from medbench.report.grid import Cell, Panel, shown
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ __all__ = ["Radar", "radar", "radars"]
 
 MOST_MODELS, LEAST_LANGUAGES, PER_ROW = 6, 3, 2
 EDGE, RADIUS, SIDE, WIDTH = 0.3, 1.45, 0.85, 4.6
-TITLE, HEADING, ROOM, LINE = 0.45, 0.3, 0.42, 0.19
+TITLE, HEADING, ROOM, LINE = 0.16, 0.3, 0.38, 0.19
 LANGUAGES = {"en": ("English", "English"), "zh": ("Chinese", "中文"), "ja": ("Japanese", "日本語"),
              "fr": ("French", "Français"), "ru": ("Russian", "Русский"),
              "es": ("Spanish", "Español"), "ko": ("Korean", "한국어")}  # fmt: skip
-MARKERS = ("o", "s", "^", "D", "v", "P")
+LOOKS = tuple(zip(PALETTE * 6, ("o", "s", "^", "D", "v", "P") * 7, strict=True))
+"""Colour and marker: 42 pairs, no two alike."""
+Looks = dict[str, tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,13 @@ def radar(title: str, parts: Sequence[Radar], pen: Pen) -> "Figure":
     drawn, axes = plane()
     per_row = min(PER_ROW, len(parts))
     width = 2 * EDGE + per_row * WIDTH
-    lines = pen.wrap(title, 13, width - 2 * EDGE)
-    for place, text in enumerate(lines):
-        write(axes, EDGE, 0.34 + 0.24 * place, text, 13, weight="bold")
-    top = TITLE + 0.24 * (len(lines) - 1)
+    top = write_title(axes, EDGE, title, width - 2 * EDGE, pen) + TITLE
+    names = dict.fromkeys(name for part in parts for name, _ in part.models)
+    looks = dict(zip(names, cycle(LOOKS), strict=False))
     for start in range(0, len(parts), per_row):
         row = parts[start : start + per_row]
         bottoms = [
-            _part(axes, one, EDGE + place * WIDTH, top, pen) for place, one in enumerate(row)
+            _part(axes, one, EDGE + place * WIDTH, top, looks, pen) for place, one in enumerate(row)
         ]
         top = max(bottoms)
     bands = any(cell.interval for part in parts for _, cells in part.models for cell in cells)
@@ -103,7 +105,7 @@ def radar(title: str, parts: Sequence[Radar], pen: Pen) -> "Figure":
     return bound(drawn, width, top + 0.25)
 
 
-def _part(axes: "Axes", part: Radar, left: float, top: float, pen: Pen) -> float:
+def _part(axes: "Axes", part: Radar, left: float, top: float, looks: Looks, pen: Pen) -> float:
     """Draw one benchmark; return the bottom of its legend."""
     if part.title:
         top += HEADING
@@ -112,14 +114,14 @@ def _part(axes: "Axes", part: Radar, left: float, top: float, pen: Pen) -> float
     middle, down = left + SIDE + RADIUS, top + ROOM + RADIUS
     angles = [2 * math.pi * place / len(part.languages) for place in range(len(part.languages))]
     _rings(axes, part, middle, down, angles, pen)
-    for place in reversed(range(len(part.models))):
-        _, cells = part.models[place]
-        _model(axes, part, cells, place, (middle, down), angles)
-    top = down + RADIUS + ROOM
-    for place, (name, cells) in enumerate(part.models):
+    for name, cells in reversed(part.models):
+        _model(axes, cells, part.ceiling / 100, looks[name], (middle, down), angles)
+    top = down + RADIUS + ROOM - 0.04
+    for name, cells in part.models:
+        colour, marker = looks[name]
         top += LINE
-        axes.plot([left, left + 0.24], [top] * 2, color=PALETTE[place], linewidth=1.6)
-        axes.scatter([left + 0.12], [top], s=16, color=PALETTE[place], marker=MARKERS[place])
+        axes.plot([left, left + 0.24], [top] * 2, color=colour, linewidth=1.6)
+        axes.scatter([left + 0.12], [top], s=16, color=colour, marker=marker)
         mean = sum(cell.score.value for cell in cells) / len(cells)
         write(axes, left + 0.34, top, shown(mean, 100), 8.5, weight="bold")
         write(axes, left + 0.74, top, pen.cut(name, 8.5, WIDTH - 1.0), 8.5)
@@ -133,11 +135,14 @@ def _rings(
     axes: "Axes", part: Radar, middle: float, down: float, angles: Sequence[float], pen: Pen
 ) -> None:
     """Draw the grid, and the languages around it in two tongues."""
+    from matplotlib.patheffects import withStroke
+
+    halo = [withStroke(linewidth=2, foreground="white")]
     for ring in range(20, int(part.ceiling) + 1, 20):
         across, along = _outline([ring / part.ceiling] * len(angles), angles, middle, down)
         axes.plot(across, along, color=FAINT, linewidth=0.7, zorder=0)
         write(axes, middle - 0.04, down - RADIUS * ring / part.ceiling + 0.06, str(ring), 6.5,
-              color=GREY, ha="right", zorder=6)  # fmt: skip
+              color=GREY, ha="right", zorder=6, path_effects=halo)  # fmt: skip
     for angle, language in zip(angles, part.languages, strict=True):
         x, y = math.sin(angle), -math.cos(angle)
         axes.plot([middle, middle + RADIUS * x], [down, down + RADIUS * y], color=FAINT,
@@ -145,7 +150,7 @@ def _rings(
         english, native = LANGUAGES.get(language, (language, ""))
         is_twofold = native != english and pen.can_write(native)
         side = "center" if abs(x) < 0.3 else "left" if x > 0 else "right"
-        at, height = middle + (RADIUS + 0.1) * x, down + (RADIUS + 0.18) * y
+        at, height = middle + (RADIUS + 0.1) * x, down + (RADIUS + 0.22) * y
         shift = 0.08 * is_twofold
         write(axes, at, height - shift, english, 8.5, ha=side)
         if is_twofold:
@@ -153,11 +158,11 @@ def _rings(
 
 
 def _model(
-    axes: "Axes", part: Radar, cells: Sequence[Cell], place: int, centre: tuple[float, float],
-    angles: Sequence[float],
+    axes: "Axes", cells: Sequence[Cell], scale: float, look: tuple[str, str],
+    centre: tuple[float, float], angles: Sequence[float],
 ) -> None:  # fmt: skip
-    """Draw one model's line over its band."""
-    colour, scale = PALETTE[place], part.ceiling / 100
+    """Draw one model's line over its band; the scale is the outermost ring's share."""
+    colour, marker = look
     ends = [cell.interval or (cell.score.value,) * 2 for cell in cells]
     if any(cell.interval for cell in cells):
         low, high = ([end[side] / scale for end in ends] for side in (0, 1))
@@ -166,7 +171,7 @@ def _model(
                   color=colour, alpha=0.13, linewidth=0, zorder=1)  # fmt: skip
     across, along = _outline([cell.score.value / scale for cell in cells], angles, *centre)
     axes.plot(across, along, color=colour, linewidth=1.6, zorder=3)
-    axes.scatter(across, along, s=16, color=colour, marker=MARKERS[place], zorder=4)
+    axes.scatter(across, along, s=16, color=colour, marker=marker, zorder=4)
 
 
 def _outline(
@@ -179,5 +184,3 @@ def _outline(
     ]
     points.append(points[0])
     return [x for x, _ in points], [y for _, y in points]
-
-

@@ -1,10 +1,10 @@
-"""The heat map of a published table: its rows as reported, and under them what was measured here."""
+"""The heat map of a published table: its rows as reported, below them what was measured here."""
 
 from collections import defaultdict
 
 from medbench.report.grid import FILTERS, PROTOCOLS, Cell, grid
 from medbench.report.pictures.heatmap import Head, Line, Section, Sheet, ranked
-from medbench.report.pictures.published import METRICS, published_panels, row_names
+from medbench.report.pictures.published import published_panels, row_names
 from medbench.reported import ReportedTable
 from medbench.results import Results
 
@@ -38,11 +38,9 @@ def reported_sheet(table: ReportedTable, results: Results) -> Sheet | None:
     ]
     sections = [Section("As reported", ranked(lines))]
     sections += [Section("Measured with medbench", ranked(measured))] * bool(measured)
-    heads = tuple(
-        Head(column.label, METRICS.get(by_name[column.label].metric, ""), bool(column.mean))
-        for column in columns
-    )
-    notes = [f"As reported: {'; '.join(table.sources[:2])}{'; …' * (len(table.sources) > 2)}."]
+    heads = tuple(Head(column.label, is_mean=bool(column.mean)) for column in columns)
+    more = len(table.sources) - 1
+    notes = [f"As reported: {table.sources[0]}{f', and {more} more' * bool(more)}."]
     notes += ["Measured: the same benchmarks, asked in medbench's way; the board tells how many "
               "questions, and the intervals."] * bool(measured)  # fmt: skip
     return Sheet(f"{table.title}, as reported", heads, tuple(sections), tuple(notes))
