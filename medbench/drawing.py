@@ -13,6 +13,7 @@ from medbench.results import one_line
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import AbstractPathEffect
 
 __all__ = [
     "FAINT",
@@ -21,6 +22,7 @@ __all__ = [
     "PALETTE",
     "Pen",
     "bound",
+    "halo",
     "plane",
     "save",
     "write",
@@ -33,8 +35,9 @@ INK, GREY, FAINT = "#222222", "#757575", "#E2E2E2"
 LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
              "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip
-TITLE_SIZE, DOTS = 13, 200
-"""Points; dots of a PNG, an inch."""
+TITLE_SIZE = 13
+DOTS, MOST_DOTS = 200, 30_000
+"""Of a PNG: an inch, and along a side."""
 
 
 class Pen:
@@ -121,6 +124,13 @@ def write_title(axes: "Axes", edge: float, text: str, width: float, pen: Pen) ->
     return 0.34 + 0.24 * (len(lines) - 1)
 
 
+def halo() -> "list[AbstractPathEffect]":
+    """Return the effect that keeps a text legible on lines."""
+    from matplotlib.patheffects import withStroke
+
+    return [withStroke(linewidth=2, foreground="white")]
+
+
 def save(
     draw: "Callable[[Pen], Figure]", stem: Path, formats: Sequence[str], about: str = ""
 ) -> list[Path]:
@@ -150,8 +160,9 @@ def save(
             "svg.fonttype": "path", "svg.hashsalt": "medbench", "text.hinting": "none",
         })  # fmt: skip
         figure = draw(pen)
+        dots = min(DOTS, MOST_DOTS / max(figure.get_size_inches()))
         for path, suffix in zip(paths, formats, strict=True):
             plain = {"Date": None} if suffix == "svg" else {"Software": None}
             metadata: dict[str, Any] = plain | ({"Identifier": about} if about else {})
-            figure.savefig(path, format=suffix, dpi=DOTS, metadata=metadata)
+            figure.savefig(path, format=suffix, dpi=dots, metadata=metadata)
     return paths

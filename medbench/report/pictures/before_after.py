@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, plane, write
+from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, halo, plane, write
 from medbench.errors import ResultError
 from medbench.report.grid import Cell, Panel, shown
 
@@ -99,6 +99,7 @@ def before_after(parts: Parts, before: str, pen: Pen) -> "Figure":
     top = max(max(cell.score.value, *(cell.interval or (0.0,))) for cell in cells)
     ceiling = min(100, 10 * int(top * 10 + 0.999))
     labels = [pen.width(row.label, 8.5, "bold" if row.is_mean else "normal") for row in every]
+    labels += [pen.width(title, 9.5, "bold") for title, found in parts if len(found) > 1]
     shared = Shared(EDGE + min(MOST_LABEL, max(labels)) + 0.25, ceiling, colours, pen)
     drawn, axes = plane()
     write(axes, EDGE, 0.34, "Before and after", 13, weight="bold")
@@ -107,7 +108,7 @@ def before_after(parts: Parts, before: str, pen: Pen) -> "Figure":
         if len(found) > 1 or found[0].label != title:
             down += HEADING
             heading = pen.cut(title, 9.5, shared.left + SCALE - EDGE)
-            write(axes, EDGE, down - 0.07, heading, 9.5, weight="bold")
+            write(axes, EDGE, down - 0.07, heading, 9.5, weight="bold", path_effects=halo())
         for row in found:
             height = max(ROW, BAR * len(row.after) + 0.12)
             task(axes, row, down + height / 2, shared)

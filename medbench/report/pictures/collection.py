@@ -53,9 +53,9 @@ class Picture:
 class Pictures:
     """The pictures of a board."""
 
-    drawn: tuple[Picture, ...]
+    drawn: tuple[Picture, ...] = ()
     """That say something."""
-    left_out: str
+    left_out: str = ""
     """Which would say nothing, and why, in one line; empty if none."""
 
 

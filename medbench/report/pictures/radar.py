@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, plane, write, write_title
+from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, halo, plane, write, write_title
 from medbench.report.grid import Cell, Panel, shown
 
 if TYPE_CHECKING:
@@ -135,14 +135,11 @@ def _rings(
     axes: "Axes", part: Radar, middle: float, down: float, angles: Sequence[float], pen: Pen
 ) -> None:
     """Draw the grid, and the languages around it in two tongues."""
-    from matplotlib.patheffects import withStroke
-
-    halo = [withStroke(linewidth=2, foreground="white")]
     for ring in range(20, int(part.ceiling) + 1, 20):
         across, along = _outline([ring / part.ceiling] * len(angles), angles, middle, down)
         axes.plot(across, along, color=FAINT, linewidth=0.7, zorder=0)
         write(axes, middle - 0.04, down - RADIUS * ring / part.ceiling + 0.06, str(ring), 6.5,
-              color=GREY, ha="right", zorder=6, path_effects=halo)  # fmt: skip
+              color=GREY, ha="right", zorder=6, path_effects=halo())  # fmt: skip
     for angle, language in zip(angles, part.languages, strict=True):
         x, y = math.sin(angle), -math.cos(angle)
         axes.plot([middle, middle + RADIUS * x], [down, down + RADIUS * y], color=FAINT,
