@@ -138,6 +138,8 @@ def plain(value: Any) -> Any:
         return {name: plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, float):
+        return round(value, 9)  # machines differ in the last digits
     return [plain(one) for one in value] if isinstance(value, Sequence | tuple) and not isinstance(
         value, str) else value  # fmt: skip
 
