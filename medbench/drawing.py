@@ -31,7 +31,9 @@ __all__ = [
 
 # Okabe & Ito's colours, told apart with any colour vision, less black.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-INK, GREY, FAINT = "#222222", "#757575", "#E2E2E2"
+INK = "#222222"
+GREY = "#757575"
+FAINT = "#E2E2E2"
 LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
              "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip

@@ -9,7 +9,7 @@ from medbench.drawing import GREY, INK, PALETTE, Pen, save
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["draw"]
+__all__ = ["curve", "draw"]
 
 BLUE, ORANGE = PALETTE[0], PALETTE[5]
 
