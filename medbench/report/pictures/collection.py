@@ -149,7 +149,8 @@ def _left_out(kind: str, reason: str, names: Sequence[str]) -> str:
     own = [name.removeprefix("reported/").removesuffix(f"_{kind}") for name in names]
     tables = [name for name in own if name != kind]
     few = ", ".join(tables) if len(tables) < 4 else f"{len(tables)} published tables"
-    return f"{kind}{f' of {few}' * bool(tables)} ({reason})"
+    of = f"{', and' * (kind in own)} of {few}" if tables else ""
+    return f"{kind}{of} ({reason})"
 
 
 def write_pictures(
