@@ -2,7 +2,7 @@
 # make test       what CI runs: lint, types, tests; under 20 minutes on 2 cores
 # make test-all   also the slow tests: vLLM, a served model, DeepSpeed
 # make check      lint, types, generated documents, the leaderboard
-# make docs       write the generated parts of the documents; make board: and the leaderboard
+# make docs       write the generated parts of the documents; make board: and the leaderboard, its pictures
 # make clean      remove what the others made
 #
 # Each target makes its own environment, and again only when pyproject.toml or constraints.txt change.
@@ -42,7 +42,7 @@ docs: .venv/installed
 	$(BIN)/python -m medbench.docs
 
 board: .venv/installed
-	$(BIN)/medbench board leaderboard/measured --output leaderboard
+	$(BIN)/medbench board leaderboard/measured --reported --output leaderboard
 	$(BIN)/python -m medbench.docs
 
 .venv/installed: pyproject.toml constraints.txt medbench/engine/startup/medbench_lm_eval_hook.py

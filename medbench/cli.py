@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     add_run(commands.add_parser("run", help="train, evaluate, compare: what was not done yet"))
     add_merge(commands.add_parser("merge", help="make an adapter part of its base"))
     add_ask(commands.add_parser("ask", help="put one question to a model"))
-    add_board(commands.add_parser("board", help="make tables and a figure out of results"))
+    add_board(commands.add_parser("board", help="make tables and pictures out of results"))
     add_compare(commands.add_parser("compare", help="tell whether B differs from A, and where"))
     add_export(commands.add_parser("export", help="write what other leaderboards ask for"))
     add_add(commands.add_parser("add", help="put results on a leaderboard, after checking them"))
@@ -164,7 +164,7 @@ def add_board(command: argparse.ArgumentParser) -> None:
     """Describe `medbench board`."""
     command.set_defaults(command=run_board)
     command.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="files, folders")
-    command.add_argument("--output", type=Path, metavar="DIR", help="write tables and figure there")
+    command.add_argument("--output", type=Path, metavar="DIR", help="for tables and pictures")
     command.add_argument(
         "--before", metavar="MODEL", help="draw what the others gained and lost against this one"
     )
@@ -176,7 +176,7 @@ def add_board(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--reported",
         action="store_true",
-        help="also what others published on these benchmarks, in tables of their own",
+        help="also what others published on these benchmarks, in tables and pictures of their own",
     )
 
 

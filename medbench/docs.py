@@ -1,6 +1,7 @@
 """Writes the generated parts of the documents: `python -m medbench.docs`, with --check in CI.
 
-A generated part stands between `<!-- name:start -->` and `<!-- name:end -->`.
+A generated part stands between `<!-- name:start -->` and `<!-- name:end -->`. The check also looks
+at the pictures of the leaderboard: each keeps a digest of what it shows.
 """
 
 import re
@@ -11,9 +12,12 @@ from pathlib import Path
 from medbench import paths
 from medbench.errors import MedbenchError
 
-__all__ = ["main", "stale", "update"]
+__all__ = ["main", "stale", "stale_pictures", "update"]
 
 ROOT = paths.folder("tasks").parent
+PICTURE = re.compile(r"leaderboard/[\w./-]+\.(?:svg|png)")
+SHOWN = "mmedbench_accuracy"
+"""The published table that the README shows, as pictures."""
 
 
 def tasks() -> str:
@@ -24,11 +28,27 @@ def tasks() -> str:
 
 
 def board() -> str:
-    """The tables of the measured results."""
+    """The tables of the measured results, and pictures of the published ones."""
     from medbench.report.table import table
+    from medbench.reported import read_reported
     from medbench.results import read_results
 
-    return table(read_results([paths.folder("leaderboard") / "measured"]), "markdown").rstrip()
+    folder = paths.folder("leaderboard")
+    measured = table(read_results([folder / "measured"]), "markdown").rstrip()
+    published = {one.name: one for one in read_reported(folder / "reported")}
+    numbers = sum(len(list(one.numbers())) for one in published.values())
+    title, stem = published[SHOWN].title, f"leaderboard/reported/{SHOWN}"
+    return f"""{measured}
+
+### Reported elsewhere, and measured here
+
+![{title}, as reported; measured rows apart]({stem}_heatmap.svg)
+
+<img src="{stem}_radar.svg" width="49%" alt="{title} by language, as reported">
+<img src="{stem}_pareto.svg" width="49%" alt="{title} by size, as reported">
+
+Other benchmarks: [all {numbers:,} numbers](leaderboard/reported/README.md), as printed, and what \
+does not add up in them."""
 
 
 def reported() -> str:
@@ -83,6 +103,33 @@ def stale() -> list[tuple[Path, str]]:
     return [(path, new) for path, new in texts.items() if new != path.read_text(encoding="utf-8")]
 
 
+def stale_pictures() -> list[Path]:
+    """Return every picture of the leaderboard that is missing, or that is to look otherwise.
+
+    These are the files in its folder and those that the README shows.
+    """
+    from medbench.report.pictures import is_current, pictures
+    from medbench.report.reported import on_benchmarks
+    from medbench.reported import read_reported
+    from medbench.results import read_results
+
+    folder = ROOT / "leaderboard"
+    found = {ROOT / link for link in PICTURE.findall((ROOT / "README.md").read_text("utf-8"))}
+    for place in (folder, folder / "reported"):
+        found |= {file for ending in ("svg", "png") for file in place.glob(f"*.{ending}")}
+    if not found:
+        return []
+    results = read_results([folder / "measured"])
+    measured = {score.benchmark for score in results.scores}
+    published = on_benchmarks(read_reported(folder / "reported"), measured)
+    drawn = {folder / one.name: one for one in pictures(results, published).drawn}
+    return [
+        file
+        for file in sorted(found)
+        if (picture := drawn.get(file.with_suffix(""))) is None or not is_current(picture, file)
+    ]
+
+
 def main() -> None:
     """Write the documents, or with --check name the stale ones and exit with 1."""
     changed = stale()
@@ -90,9 +137,12 @@ def main() -> None:
         for path, text in changed:
             paths.write(path, text.encode())
         return
+    undrawn = stale_pictures()
     for path, _ in changed:
         print(f"{path.relative_to(ROOT)} is stale: run `make docs`", file=sys.stderr)
-    sys.exit(1 if changed else 0)
+    for path in undrawn:
+        print(f"{path.relative_to(ROOT)} is stale: run `make board`", file=sys.stderr)
+    sys.exit(1 if changed or undrawn else 0)
 
 
 if __name__ == "__main__":

@@ -158,10 +158,13 @@ def test_all_formats_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[s
     run(tmp_path, dict.fromkeys(MMEDBENCH, 0.5))
     output = tmp_path / "deep" / "board"
     written = board([tmp_path], output)
-    assert [path.name for path in written] == [f"board.{suffix}" for suffix in FORMATS]
+    names = [f"board.{suffix}" for suffix in FORMATS] + ["radar.svg", "radar.png"]
+    assert [path.name for path in written] == names
     assert sorted(output.iterdir()) == sorted(written)  # no draft is left
     assert all(path.stat().st_size for path in written)
-    assert "MMedBench" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "MMedBench" in said
+    assert "not drawn: heatmap (one model only); pareto (fewer than two known sizes)" in said
 
 
 def test_without_a_folder_the_board_is_only_printed(

@@ -1,5 +1,7 @@
 """The generated parts of the documents: replaced alone, checked in CI."""
 
+import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from medbench import docs
-from medbench.docs import main, stale, update
+from medbench.docs import main, stale, stale_pictures, update
 from medbench.errors import MedbenchError
 
 DOCUMENT = "# Title\n<!-- tasks:start -->\nold\nlines\n<!-- tasks:end -->\nmine\n"
@@ -113,3 +115,45 @@ def test_the_documents_have_their_parts(name: str) -> None:
 
 def test_table_of_tasks() -> None:
     assert "| mmedbench_french" in docs.PARTS["tasks"][1]()
+
+
+@pytest.fixture
+def leaderboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project's README and leaderboard."""
+    shutil.copy(docs.ROOT / "README.md", tmp_path)
+    shutil.copytree(docs.ROOT / "leaderboard", tmp_path / "leaderboard")
+    for file in (tmp_path / "leaderboard/reported").glob("*.png"):
+        file.unlink()
+    monkeypatch.setattr(docs, "PARTS", {})
+    monkeypatch.setattr(docs, "ROOT", tmp_path)
+    return tmp_path / "leaderboard"
+
+
+def test_the_pictures_are_current(leaderboard: Path) -> None:
+    assert stale_pictures() == []
+
+
+def test_stale_pictures_are_named(
+    leaderboard: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    (results,) = leaderboard.glob("measured/*/results_*.json")
+    text = results.read_text(encoding="utf-8")
+    content = json.loads(text)
+    content["results"]["mmedbench_english"]["acc,none"] = 0.5
+    results.write_text(json.dumps(content), encoding="utf-8")
+    stale = {path.relative_to(leaderboard).as_posix() for path in stale_pictures()}
+    shown = {"board.svg", "board.png", "radar.svg", "reported/mmedbench_accuracy_heatmap.svg"}
+    assert shown <= stale
+    assert "reported/mmedbench_accuracy_radar.svg" not in stale  # shows no measured row
+    code, said = check(monkeypatch, capsys)
+    assert code == 1
+    assert "leaderboard/board.svg is stale: run `make board`\n" in said
+    results.write_text(text, encoding="utf-8")
+    assert stale_pictures() == []
+
+
+def test_a_picture_that_is_missing_or_not_of_the_board_is_stale(leaderboard: Path) -> None:
+    (leaderboard / "reported/mmedbench_accuracy_heatmap.svg").unlink()
+    shutil.copy(leaderboard / "board.svg", leaderboard / "left_over.svg")
+    stale = [path.relative_to(leaderboard).as_posix() for path in stale_pictures()]
+    assert stale == ["left_over.svg", "reported/mmedbench_accuracy_heatmap.svg"]

@@ -16,7 +16,7 @@ ROWS = [
     {"cli"},
     {"pipeline", "leaderboard"},
     {"report", "hub", "engine", "training"},
-    {"scoring", "data"},
+    {"scoring", "data", "drawing"},
     {"recipe", "checkpoint", "results", "reported", "question"},
     {"errors", "paths", "__version__"},
 ]
@@ -26,7 +26,7 @@ HOMES = {
     **dict.fromkeys(("torch", "transformers"), (*RUNS_MODELS, "scoring/rationale.py")),
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),
     **dict.fromkeys(("lm_eval", "vllm"), ("engine/", "pipeline/steps.py")),
-    "matplotlib": ("report/", "training/curve.py"),
+    "matplotlib": ("report/", "drawing.py", "training/curve.py"),
     "huggingface_hub": ("data/", "engine/adapter.py", "hub.py"),
 }
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from medbench import paths
 from medbench.errors import ResultError
-from medbench.report.before_after import before_after
 from medbench.report.formats import latex, markdown
-from medbench.report.plot import figure
+from medbench.report.pictures import Pictures, pictures, write_pictures
 from medbench.report.record import as_json
 from medbench.report.reported import on_benchmarks, reported_table, reported_terminal
 from medbench.report.table import table, terminal
@@ -43,7 +42,8 @@ def board(
         formats: Of `FORMATS`: md, csv, tex, html, json, svg, png.
         before: Also draw before_after.svg and .png: all others beside this model.
         with_ties: Also tell which models can be told apart, and write ties.md, ties.tex.
-        reported: Also show what others published on these benchmarks, in reported.md, .csv, ….
+        reported: Also show what others published on these benchmarks, in reported.md, .csv, … and
+            in pictures under reported/.
 
     Returns:
         The files written; each appears whole or not at all, the tables before the figure.
@@ -61,8 +61,12 @@ def board(
     terminal(results)
     ties = _ties(results) if with_ties else None
     reported_terminal(published)
+    is_drawn = output is not None and any(not FORMATS[name] for name in chosen)
+    drawn = pictures(results, published, before) if is_drawn else Pictures()
+    if drawn.left_out:
+        print(f"not drawn: {drawn.left_out}")
     try:
-        return tuple(_write(results, output, chosen, before, ties, published)) if output else ()
+        return tuple(_write(results, output, chosen, drawn, ties, published)) if output else ()
     except OSError as error:
         raise ResultError(f"{output}: cannot be written ({error.strerror})") from error
 
@@ -107,7 +111,7 @@ def _write(
     results: Results,
     output: Path,
     formats: Sequence[str],
-    before: str | None,
+    drawn: Pictures,
     ties: "Ties | None",
     published: Sequence[ReportedTable],
 ) -> list[Path]:
@@ -120,8 +124,7 @@ def _write(
             draft.write_text(text, encoding="utf-8", newline="")
             written.append(draft.replace(output / name))
         if figures := [name for name in formats if not FORMATS[name]]:
-            drafts = figure(results, Path(folder, "board"), figures)
-            if before is not None:
-                drafts += before_after(results, before, Path(folder, "before_after"), figures)
-            written += [draft.replace(output / draft.name) for draft in drafts]
+            for name, draft in [*write_pictures(drawn, Path(folder), figures)]:
+                (output / name).parent.mkdir(exist_ok=True)
+                written.append(draft.replace(output / name))
     return written

@@ -2,11 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["draw"]
+from medbench.drawing import GREY, INK, PALETTE, Pen, save
 
-BLUE, ORANGE, GREY = "#2f6db2", "#c8641b", "#6b6b6b"  # told apart in print and by colour-blind eyes
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["curve", "draw"]
+
+BLUE, ORANGE = PALETTE[0], PALETTE[5]
 
 
 def points(log: Sequence[Mapping[str, Any]], name: str) -> tuple[list[int], list[float]]:
@@ -23,34 +28,33 @@ def draw(log: Sequence[Mapping[str, Any]], title: str, stem: Path) -> list[Path]
         title: the recipe's name.
         stem: path without its ending.
     """
-    steps, losses = points(log, "loss")
-    if not steps:
+    if not points(log, "loss")[0]:
         return []
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    return save(lambda pen: curve(log, title, pen), stem, ("svg", "png"))
+
+
+def curve(log: Sequence[Mapping[str, Any]], title: str, pen: Pen) -> "Figure":
+    """Draw the loss of every logged step, and the held-out one where there is one."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
-    with rc_context({"svg.hashsalt": "medbench", "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=(5.6, 3.2), layout="constrained")
-        FigureCanvasAgg(figure)
-        axes = figure.add_subplot()
-        axes.plot(steps, losses, color=BLUE, linewidth=1.4, marker="o", markersize=2.5)
-        axes.annotate(f"{losses[-1]:.3f}", (steps[-1], losses[-1]), (4, 3), **LABEL, color=BLUE)
-        held_steps, held = points(log, "eval_loss")
-        if held_steps:
-            axes.plot(held_steps, held, color=ORANGE, linewidth=1.4, marker="s", markersize=3)
-            axes.annotate("held out", (held_steps[-1], held[-1]), (4, -9), **LABEL, color=ORANGE)
-        axes.set_title(title, loc="left", fontsize=10)
-        axes.set_xlabel("optimiser step", color=GREY)
-        axes.set_ylabel("loss, nats a supervised token", color=GREY)
-        axes.margins(x=0.1)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(colors=GREY)
-        files = [stem.with_name(f"{stem.name}.{ending}") for ending in ("svg", "png")]
-        for file in files:
-            metadata = {"Date": None} if file.suffix == ".svg" else None
-            figure.savefig(file, dpi=160, metadata=metadata)
-    return files
-
-
-LABEL: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8}
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for name, words, colour, marker in (
+        ("loss", "training", BLUE, "o"),
+        ("eval_loss", "held out", ORANGE, "s"),
+    ):
+        steps, losses = points(log, name)
+        if steps:
+            label = f"{words} {losses[-1]:.3f}"
+            axes.plot(steps, losses, color=colour, linewidth=1.4, marker=marker, markersize=2.5,
+                      label=label)  # fmt: skip
+    axes.legend(frameon=False, fontsize=8.5, labelcolor="linecolor", handlelength=1.2)
+    axes.set_title(pen.cut(title, 9.5, 4.8, "bold"), loc="left", size=9.5, weight="bold", color=INK)
+    axes.set_xlabel("optimiser step", color=GREY, fontsize=8.5)
+    axes.set_ylabel("loss, nats a supervised token", color=GREY, fontsize=8.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["bottom", "left"]].set_color(GREY)
+    axes.tick_params(colors=GREY, labelsize=7.5)
+    return figure

@@ -6,19 +6,17 @@ All tasks share one scale. Lengths are in inches, from the top left; text sizes 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medbench.errors import MissingExtra, ResultError
-from medbench.report.grid import Cell, Panel, grid, shown
-from medbench.report.plot import FAINT, GREY, PALETTE, Pen, write
-from medbench.results import Results
+from medbench.drawing import FAINT, GREY, PALETTE, Pen, bound, halo, plane, write
+from medbench.errors import ResultError
+from medbench.report.grid import Cell, Panel, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["before_after"]
+__all__ = ["Parts", "before_after", "parts_of"]
 
 BETTER, WORSE = "#009E73", "#D55E00"
 EDGE, MOST_LABEL, SCALE, RIGHT = 0.3, 2.6, 4.8, 0.9
@@ -43,8 +41,11 @@ class Row:
     """Model to what it reached."""
 
 
+Parts = tuple[tuple[str, tuple[Row, ...]], ...]
+
+
 @dataclass(frozen=True, slots=True)
-class Plane:
+class Shared:
     """What all rows share."""
 
     left: float
@@ -61,43 +62,22 @@ class Plane:
         return self.left + 100 * share * SCALE / self.ceiling
 
 
-def before_after(
-    results: Results, before: str, output_stem: Path, formats: Sequence[str] = ("svg", "png")
-) -> list[Path]:
-    """Draw every other model's scores beside those of one.
+def parts_of(panels: Sequence[Panel], before: str) -> Parts:
+    """Return each panel that has something to compare: its title and its rows.
 
     Args:
-        results: What `read_results` returned.
+        panels: Of a grid.
         before: The model to compare with, as the tables name it.
-        output_stem: `folder/before_after` gives `folder/before_after.svg`, ….
-        formats: Any that matplotlib writes.
 
     Raises:
-        MissingExtra: if matplotlib is not installed.
         ResultError: if there is no such model, or no other one with scores of the same questions.
     """
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise MissingExtra("plot", "Drawing a figure") from error
-    parts = [(panel.title, list(rows(panel, before))) for panel in grid(results).panels]
-    parts = [(title, found) for title, found in parts if found]
-    if not parts:
-        models = ", ".join(sorted({score.model for score in results.scores}))
-        raise ResultError(f"nothing to compare with {before!r}: the results are of {models}")
-    paths = [output_stem.with_name(f"{output_stem.name}.{suffix}") for suffix in formats]
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        pen = Pen()
-        matplotlib.rcParams.update({
-            "font.family": pen.families, "text.parse_math": False,
-            "svg.fonttype": "path", "svg.hashsalt": "medbench", "text.hinting": "none",
-        })  # fmt: skip
-        drawn = draw(parts, before, pen)
-        for path, suffix in zip(paths, formats, strict=True):
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            drawn.savefig(path, format=suffix, dpi=200, metadata=metadata)
-    return paths
+    parts = [(panel.title, tuple(rows(panel, before))) for panel in panels]
+    if found := tuple(part for part in parts if part[1]):
+        return found
+    models = {name for panel in panels for column in panel.columns for name in column.cells}
+    told = ", ".join(sorted(models))
+    raise ResultError(f"nothing to compare with {before!r}: the results are of {told}")
 
 
 def rows(panel: Panel, before: str) -> Iterator[Row]:
@@ -110,10 +90,8 @@ def rows(panel: Panel, before: str) -> Iterator[Row]:
             yield Row(column.label or panel.title, bool(column.mean), first, after)
 
 
-def draw(parts: Sequence[tuple[str, list[Row]]], before: str, pen: Pen) -> "Figure":
-    """Draw from top to bottom, on one plane of inches: title, legend, panels, scale, caption."""
-    from matplotlib.figure import Figure
-
+def before_after(parts: Parts, before: str, pen: Pen) -> "Figure":
+    """Draw from top to bottom: title, legend, panels, scale, caption."""
     every = [row for _, found in parts for row in found]
     models = sorted({name for row in every for name in row.after})
     colours = dict(zip(models, cycle(PALETTE), strict=False))
@@ -121,55 +99,52 @@ def draw(parts: Sequence[tuple[str, list[Row]]], before: str, pen: Pen) -> "Figu
     top = max(max(cell.score.value, *(cell.interval or (0.0,))) for cell in cells)
     ceiling = min(100, 10 * int(top * 10 + 0.999))
     labels = [pen.width(row.label, 8.5, "bold" if row.is_mean else "normal") for row in every]
-    plane = Plane(EDGE + min(MOST_LABEL, max(labels)) + 0.25, ceiling, colours, pen)
-    drawn = Figure(facecolor="white")
-    axes = drawn.add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[])
+    labels += [pen.width(title, 9.5, "bold") for title, found in parts if len(found) > 1]
+    shared = Shared(EDGE + min(MOST_LABEL, max(labels)) + 0.25, ceiling, colours, pen)
+    drawn, axes = plane()
     write(axes, EDGE, 0.34, "Before and after", 13, weight="bold")
-    down = start = legend(axes, before, plane)
+    down = start = legend(axes, before, shared)
     for title, found in parts:
         if len(found) > 1 or found[0].label != title:
             down += HEADING
-            heading = pen.cut(title, 9.5, plane.left + SCALE - EDGE)
-            write(axes, EDGE, down - 0.07, heading, 9.5, weight="bold")
+            heading = pen.cut(title, 9.5, shared.left + SCALE - EDGE)
+            write(axes, EDGE, down - 0.07, heading, 9.5, weight="bold", path_effects=halo())
         for row in found:
             height = max(ROW, BAR * len(row.after) + 0.12)
-            task(axes, row, down + height / 2, plane)
+            task(axes, row, down + height / 2, shared)
             down += height
-    scale(axes, start, down, plane)
+    scale(axes, start, down, shared)
     write(axes, EDGE, down + ROOM, caption(every), 7.5, color=GREY)
-    width, height = plane.left + SCALE + RIGHT, down + ROOM + 0.22
-    drawn.set_size_inches(width, height)
-    axes.set(xlim=(0, width), ylim=(height, 0))
-    return drawn
+    return bound(drawn, shared.left + SCALE + RIGHT, down + ROOM + 0.22)
 
 
-def legend(axes: "Axes", before: str, plane: Plane) -> float:
+def legend(axes: "Axes", before: str, shared: Shared) -> float:
     """Name the dots, one line each; return the bottom."""
     down = TOP
-    for name, colour in ((before, ""), *plane.colours.items()):
+    for name, colour in ((before, ""), *shared.colours.items()):
         dot(axes, EDGE + 0.06, down, colour)
-        write(axes, EDGE + 0.22, down, plane.pen.cut(name, 8.5, plane.left + SCALE - 0.5), 8.5)
+        write(axes, EDGE + 0.22, down, shared.pen.cut(name, 8.5, shared.left + SCALE - 0.5), 8.5)
         down += 0.19
     return down
 
 
-def task(axes: "Axes", row: Row, middle: float, plane: Plane) -> None:
+def task(axes: "Axes", row: Row, middle: float, shared: Shared) -> None:
     """Draw a dumbbell for each model that answered a task."""
-    label, size = plane.pen.fit(row.label, 8.5, plane.left - EDGE - 0.2)
+    label, size = shared.pen.fit(row.label, 8.5, shared.left - EDGE - 0.2)
     write(axes, EDGE, middle, label, size, weight="bold" if row.is_mean else "normal")
     at = middle - BAR * (len(row.after) - 1) / 2
     for name, cell in row.after.items():
-        colour = plane.colours[name]
+        colour = shared.colours[name]
         solid = 1.0 if is_apart(row.before, cell) else PALE
         for one, ink, shift in ((row.before, GREY, -0.04), (cell, colour, 0.04)):
-            low, high = (plane.at(end) for end in one.interval or (one.score.value,) * 2)
+            low, high = (shared.at(end) for end in one.interval or (one.score.value,) * 2)
             axes.hlines(at + shift, low, high, color=ink, linewidth=0.9, alpha=0.5, zorder=2)
-        ends = plane.at(row.before.score.value), plane.at(cell.score.value)
+        ends = shared.at(row.before.score.value), shared.at(cell.score.value)
         axes.hlines(at, *ends, color="white", linewidth=3.4, zorder=3)
         axes.hlines(at, *ends, color=colour, linewidth=3.4, alpha=solid, zorder=4)
         dot(axes, ends[0], at, "")
         dot(axes, ends[1], at, colour)
-        gain(axes, plane.left + SCALE + 0.14, at, row.before, cell, solid)
+        gain(axes, shared.left + SCALE + 0.14, at, row.before, cell, solid)
         at += BAR
 
 
@@ -197,11 +172,11 @@ def dot(axes: "Axes", across: float, down: float, colour: str) -> None:
     axes.scatter([across], [down], facecolors=face, edgecolors=edge, **look)
 
 
-def scale(axes: "Axes", top: float, bottom: float, plane: Plane) -> None:
+def scale(axes: "Axes", top: float, bottom: float, shared: Shared) -> None:
     """Draw the grid that all tasks share, in percent."""
-    step = 10 if plane.ceiling <= 60 else 20
-    for tick in range(0, int(plane.ceiling) + 1, step):
-        at = plane.at(tick / 100)
+    step = 10 if shared.ceiling <= 60 else 20
+    for tick in range(0, int(shared.ceiling) + 1, step):
+        at = shared.at(tick / 100)
         axes.vlines(at, top + 0.14, bottom + 0.06, color=FAINT, linewidth=0.6, zorder=0)
         write(axes, at, bottom + 0.18, f"{tick} %", 7.5, color=GREY, ha="center")
 

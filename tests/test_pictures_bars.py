@@ -1,18 +1,15 @@
-"""The figure: files, determinism, nothing clipped, nothing on top of something else."""
+"""The bars: to scale, nothing clipped, nothing on top of something else."""
 
 import io
-import sys
-import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from medbench.errors import MissingExtra
-from medbench.report import plot
+from medbench.drawing import Pen
 from medbench.report.grid import grid
+from medbench.report.pictures import bars as module
 from medbench.results import Results, Score
 
 if TYPE_CHECKING:
@@ -53,9 +50,9 @@ def drawn(results: Results) -> "Figure":
     import matplotlib
 
     with matplotlib.rc_context({"text.parse_math": False, "text.hinting": "none"}):
-        pen = plot.Pen()
+        pen = Pen()
         matplotlib.rcParams["font.family"] = pen.families
-        figure = plot._draw([p for p in grid(results).panels if p.scale == 100], pen)
+        figure = module.bars([p for p in grid(results).panels if p.scale == 100], pen)
         figure.savefig(io.BytesIO())
         for text in figure.axes[0].texts:
             BOXES[text] = text.get_window_extent()
@@ -72,20 +69,6 @@ def bars(figure: "Figure") -> "list[Rectangle]":
 
 def written(figure: "Figure") -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
-
-
-def test_svg_and_png_are_written(tmp_path: Path) -> None:
-    paths = plot.figure(board_of(["base"], 6), tmp_path / "board.v1")
-    assert [path.name for path in paths] == ["board.v1.svg", "board.v1.png"]
-    assert ET.parse(paths[0]).getroot().tag.endswith("svg")
-    assert paths[1].read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_svg_is_the_same_on_every_run(tmp_path: Path) -> None:
-    runs = [plot.figure(board_of(["a", "b"], 9), tmp_path / name, ["svg"]) for name in "xy"]
-    first, second = (run[0].read_bytes() for run in runs)
-    assert first == second
-    assert b"<dc:date>" not in first
 
 
 @pytest.mark.parametrize(("models", "tasks"), [(1, 1), (1, 6), (3, 13), (12, 11), (2, 30), (40, 2)])
@@ -139,14 +122,14 @@ def test_native_names_need_a_font(monkeypatch: pytest.MonkeyPatch, has_glyphs: b
     def can_write(_: object, text: str) -> bool:
         return has_glyphs or text.isascii()
 
-    monkeypatch.setattr(plot.Pen, "can_write", can_write)
-    monkeypatch.setattr(plot.Pen, "width", lambda *_: 0.1)  # this machine may lack the glyphs
+    monkeypatch.setattr(Pen, "can_write", can_write)
+    monkeypatch.setattr(Pen, "width", lambda *_: 0.1)  # this machine may lack the glyphs
     columns = {panel.title: panel.columns for panel in grid(board_of(["a"], 10)).panels}
-    pen = plot.Pen()
+    pen = Pen()
     names = []
     for title in ("MMedBench · letters", "KorMedMCQA · letters"):
-        block = plot.Block(title, columns[title], slot=1.0, pitch=0.3, ceiling=100.0)
-        names += [line[1][0] for line in plot._labels(block, pen)]
+        block = module.Block(title, columns[title], slot=1.0, pitch=0.3, ceiling=100.0)
+        names += [line[1][0] for line in module._labels(block, pen)]
     native = "English 中文 日本語 Français Русский Español macro 의사 간호사 약사 치과의사 micro"
     n = ["n = 120"]
     assert names == (native.split() if has_glyphs else [*n * 6, "macro", *n * 4, "micro"])
@@ -157,35 +140,9 @@ def test_a_limited_run_is_marked() -> None:
     assert {"part (first 20 items)", "full"} <= set(written(drawn(Results(scores))))
 
 
-def test_hostile_names_are_plain_text(tmp_path: Path) -> None:
+def test_hostile_names_are_plain_text() -> None:
     results = board_of(HOSTILE, 3)
     texts = written(drawn(results))
     assert "$a_{b}$ \\frac" in texts
     assert "_hidden" in texts
     assert any("…" in text for text in texts)
-    (path,) = plot.figure(results, tmp_path / "board", ["svg"])
-    ET.parse(path)
-
-
-def test_only_shares_are_drawn(tmp_path: Path) -> None:
-    wiki = score("a", "wikitext", "", 12.5, metric="word_perplexity")
-    assert plot.figure(Results((wiki,)), tmp_path / "board") == []
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_settings_of_the_user_change_nothing(tmp_path: Path) -> None:
-    import matplotlib
-
-    (plain,) = plot.figure(board_of(["a"], 3), tmp_path / "plain", ["svg"])
-    with matplotlib.rc_context({"axes.facecolor": "red", "font.size": 40, "text.usetex": True}):
-        (own,) = plot.figure(board_of(["a"], 3), tmp_path / "own", ["svg"])
-        assert matplotlib.rcParams["font.size"] == 40
-    assert own.read_bytes() == plain.read_bytes()
-
-
-def test_without_matplotlib_the_extra_is_named(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'medbench\[plot\]'"):
-        plot.figure(board_of(["a"], 1), tmp_path / "board")

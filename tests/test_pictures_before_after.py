@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from medbench.cli import main
-from medbench.errors import MissingExtra, ResultError
-from medbench.report import before_after as module
-from medbench.report.before_after import before_after, is_apart, rows
+from medbench.drawing import Pen
+from medbench.errors import ResultError
 from medbench.report.grid import grid
+from medbench.report.pictures import pictures, write_pictures
+from medbench.report.pictures.before_after import WORSE, before_after, is_apart, parts_of, rows
 from medbench.results import Results, Score
 
 pytest.importorskip("matplotlib")
@@ -32,8 +33,7 @@ def results(*models: tuple[str, float], **changes: Any) -> Results:
 
 def texts(found: Results, before: str) -> list[str]:
     """Return what the figure says."""
-    parts = [(panel.title, list(rows(panel, before))) for panel in grid(found).panels]
-    figure = module.draw([part for part in parts if part[1]], before, module.Pen())
+    figure = before_after(parts_of(grid(found).panels, before), before, Pen())
     return [text.get_text() for text in figure.axes[0].texts]
 
 
@@ -48,10 +48,9 @@ def test_an_error_that_grows_is_a_loss() -> None:
     found = results(("a", 0.2), ("b", 0.5), metric="unparsed", higher_is_better=False)
     assert grid(found).panels == ()
     found = results(("a", 0.2), ("b", 0.5), higher_is_better=False)
-    parts = [("", list(rows(panel, "a"))) for panel in grid(found).panels]
-    figure = module.draw(parts, "a", module.Pen())
+    figure = before_after(parts_of(grid(found).panels, "a"), "a", Pen())
     colours = {text.get_color() for text in figure.axes[0].texts if text.get_text() == "+30.0"}
-    assert colours == {module.WORSE}
+    assert colours == {WORSE}
 
 
 def test_what_overlaps_is_pale() -> None:
@@ -66,28 +65,14 @@ def test_only_the_same_questions_are_compared() -> None:
     other = tuple(replace(one, n=100) if one.model == "b" else one for one in found)
     assert [list(rows(panel, "a")) for panel in grid(Results(other)).panels] == [[], []]
     with pytest.raises(ResultError, match=r"nothing to compare with 'a': the results are of a, b"):
-        before_after(Results(other), "a", Path("x"))
+        parts_of(grid(Results(other)).panels, "a")
 
 
-def test_files_are_the_same_every_time(tmp_path: Path) -> None:
-    found = results(("a", 0.2), ("b", 0.3))
-    first = before_after(found, "a", tmp_path / "one")
-    again = before_after(found, "a", tmp_path / "two")
-    assert [path.name for path in first] == ["one.svg", "one.png"]
-    for one, two in zip(first, again, strict=True):
-        assert one.read_bytes() == two.read_bytes()
-
-
-@pytest.mark.parametrize("name", ["$a_{b}$", "<script>&", "x" * 300, "two\nlines", "😀"])
-def test_hostile_names(tmp_path: Path, name: str) -> None:
-    (svg,) = before_after(results(("a", 0.2), (name, 0.3)), "a", tmp_path / "x", ["svg"])
-    assert "<script>" not in svg.read_text(encoding="utf-8")
-
-
-def test_without_matplotlib(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
-    with pytest.raises(MissingExtra, match=r"medbench\[plot\]"):
-        before_after(results(("a", 0.2), ("b", 0.3)), "a", Path("x"))
+def test_the_files(tmp_path: Path) -> None:
+    drawn = pictures(results(("a", 0.2), ("$a_{b}$ <script>&", 0.3)), before="a")
+    names = [name for name, _ in write_pictures(drawn, tmp_path, ["svg", "png"])]
+    assert names[-2:] == ["before_after.svg", "before_after.png"]
+    assert "<script>" not in (tmp_path / "before_after.svg").read_text(encoding="utf-8")
 
 
 def test_the_command_wants_a_place(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,30 +8,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medbench.errors import MissingExtra
-from medbench.report.grid import SHARES, Cell, Column, Panel, grid, shown
-from medbench.results import Results, one_line
+from medbench.drawing import FAINT, GREY, INK, PALETTE, Pen, bound, plane, write
+from medbench.report.grid import SHARES, Cell, Column, Panel, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["figure"]
+__all__ = ["MOST_MODELS", "bars"]
 
-# Okabe & Ito's colours, told apart with any colour vision, less black; then again with hatches.
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 HATCHES = ("", "/////", ".....", "xxxxx")
-INK, GREY, FAINT, BAND = "#222222", "#757575", "#E2E2E2", "#F4F4F4"
+MOST_MODELS = len(PALETTE) * len(HATCHES)
+"""That can be told apart."""
+BAND = "#F4F4F4"
 NATIVE = {"English": "English", "Chinese": "中文", "Japanese": "日本語", "French": "Français",
           "Russian": "Русский", "Spanish": "Español", "Doctor": "의사", "Nurse": "간호사",
           "Pharm": "약사", "Dentist": "치과의사"}  # fmt: skip
 Styles = dict[str, tuple[str, str]]
-LATIN_FONTS = ("Helvetica Neue", "Helvetica", "Arial", "Liberation Sans")
-CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans CJK JP", "Source Han Sans", "Apple SD Gothic Neo",
-             "Malgun Gothic", "Arial Unicode MS", "Droid Sans Fallback")  # fmt: skip
 LEFT, RIGHT, BETWEEN, WIDEST_ROW, LEAST_WIDTH = 0.6, 0.25, 0.55, 10.9, 5.0
 HEIGHT, LINE, SLOT_GAP, MEAN_GAP = 1.8, 0.145, 0.12, 0.12
 THINNEST, THICKEST, LEAST_SLOT = 0.11, 0.34, 0.6
@@ -60,98 +55,20 @@ class Block:
         return len(self.columns) * (self.slot + SLOT_GAP) + means
 
 
-class Pen:
-    """The fonts of this machine: what they can write, and how wide it gets."""
-
-    def __init__(self) -> None:
-        from matplotlib import font_manager
-
-        names = set(font_manager.get_font_names())
-        found = [[name for name in fonts if name in names] for fonts in (LATIN_FONTS, CJK_FONTS)]
-        self.families = [*found[0][:1], *found[1][:1], "DejaVu Sans"]
-        paths = [font_manager.findfont(name) for name in self.families]
-        self.signs = {sign for path in paths for sign in font_manager.get_font(path).get_charmap()}
-
-    def can_write(self, text: str) -> bool:
-        """Tell whether some font has each sign."""
-        return all(ord(sign) in self.signs for sign in text)
-
-    def plain(self, text: str) -> str:
-        """Return one line with a question mark for each sign that no font has."""
-        return "".join(sign if self.can_write(sign) else "?" for sign in one_line(text))
-
-    def width(self, text: str, size: float, weight: str = "normal") -> float:
-        """Return the width of a line."""
-        from matplotlib.font_manager import FontProperties
-        from matplotlib.textpath import text_to_path
-
-        font = FontProperties(family=self.families, weight=weight, size=size)
-        return text_to_path.get_text_width_height_descent(self.plain(text), font, False)[0] / 72
-
-    def fit(self, text: str, size: float, width: float) -> tuple[str, float]:
-        """Make a line a little smaller before it is shortened; return the size as well."""
-        size *= max(0.75, min(1.0, width / max(self.width(text, size), 0.01)))
-        return self.cut(text, size, width), size
-
-    def cut(self, text: str, size: float, width: float) -> str:
-        """Shorten a line in its middle, where names differ least."""
-        text = line = self.plain(text)
-        kept = len(text)
-        while kept > 4 and self.width(line, size) > width:
-            kept = min(kept - 1, int(width * 72 / size * 5))  # five signs an em are too many
-            line = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
-        return line
-
-
-def figure(
-    results: Results, output_stem: Path, formats: Sequence[str] = ("svg", "png")
-) -> list[Path]:
-    """Draw every score that is a share.
+def bars(panels: Sequence[Panel], pen: Pen) -> "Figure":
+    """Draw from top to bottom: title, legend, rows of panels, caption.
 
     Args:
-        results: What `read_results` returned.
-        output_stem: `folder/board` gives `folder/board.svg` and `folder/board.png`.
-        formats: Any that matplotlib writes; no file is written if no score is a share.
-
-    Raises:
-        MissingExtra: if matplotlib is not installed.
+        panels: Of shares only, at least one.
+        pen: The fonts.
     """
-    try:
-        import matplotlib
-    except ModuleNotFoundError as error:
-        raise MissingExtra("plot", "Drawing a figure") from error
-    panels = [panel for panel in grid(results).panels if panel.scale == 100]
-    if not panels:
-        return []
-    paths = [output_stem.with_name(f"{output_stem.name}.{suffix}") for suffix in formats]
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        pen = Pen()
-        # Text becomes outlines: a reader's machine may lack these fonts, and the numbers must stay
-        # on their bars. A fixed salt and no date make the SVG the same on every run.
-        matplotlib.rcParams.update({
-            "font.family": pen.families, "text.parse_math": False, "hatch.linewidth": 0.7,
-            "svg.fonttype": "path", "svg.hashsalt": "medbench", "text.hinting": "none",
-        })  # fmt: skip
-        drawn = _draw(panels, pen)
-        for path, suffix in zip(paths, formats, strict=True):
-            metadata = {"Date": None} if suffix == "svg" else {"Software": None}
-            drawn.savefig(path, format=suffix, dpi=200, metadata=metadata)
-    return paths
-
-
-def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
-    """Draw from top to bottom, on one plane of inches: title, legend, rows of panels, caption."""
-    from matplotlib.figure import Figure
-
     cells = [c for panel in panels for column in panel.columns for c in column.cells.values()]
     models = sorted({cell.score.model for cell in cells}, key=lambda name: (name.casefold(), name))
     looks = cycle((colour, hatch) for hatch, colour in product(HATCHES, PALETTE))
     styles = dict(zip(models, looks, strict=False))
     rows = _rows(panels, len(models), pen)
     width = max(LEAST_WIDTH, LEFT + max(map(_row_width, rows)) + RIGHT)
-    drawn = Figure(facecolor="white")
-    axes = drawn.add_axes((0, 0, 1, 1), frame_on=False, xticks=[], yticks=[])
+    drawn, axes = plane()
     write(axes, LEFT, 0.32, "Medical question answering", 13, weight="bold")
     top = 0.06 + _legend(axes, cells, styles, width - LEFT - RIGHT, pen)
     for row in rows:
@@ -162,14 +79,7 @@ def _draw(panels: Sequence[Panel], pen: Pen) -> "Figure":
         top = max(bottoms)
     size = 7.5 * min(1, (width - LEFT - RIGHT) / pen.width(_caption(cells), 7.5))
     write(axes, LEFT, top + 0.25, _caption(cells), size, color=GREY)
-    drawn.set_size_inches(width, top + 0.45)
-    axes.set(xlim=(0, width), ylim=(top + 0.45, 0))
-    return drawn
-
-
-def write(axes: "Axes", at: float, middle: float, text: str, size: float, **style: Any) -> None:
-    """Write a line around a height, by its baseline: letters below it must not lift others."""
-    axes.text(at, middle + 0.36 * size / 72, text, fontsize=size, **{"color": INK} | style)
+    return bound(drawn, width, top + 0.45)
 
 
 def _rows(panels: Sequence[Panel], models: int, pen: Pen) -> list[list[Block]]:
