@@ -1,4 +1,4 @@
-"""The function behind `medbench board`: the tables in the terminal, all formats on disk."""
+"""The function behind `medbench board`: tables in the terminal; all formats and a page on disk."""
 
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from medbench.results import Results, read_results
 
 __all__ = ["FORMATS", "board"]
 
-FORMATS = {"md": "markdown", "csv": "csv", "tex": "latex", "html": "html", "svg": "", "png": ""}
+FORMATS = {"md": "markdown", "csv": "csv", "tex": "latex", "svg": "", "png": ""}
 
 
 def board(
@@ -25,16 +25,19 @@ def board(
     before: str | None = None,
     with_ties: bool = False,
     reported: bool = False,
+    html: bool = False,
 ) -> tuple[Path, ...]:
     """Print the leaderboard of some results, and write it to a folder.
 
     Args:
         paths: lm-eval's result files, or folders of them.
         output: The folder for board.md, board.csv, …; nothing is written without one.
-        formats: Of `FORMATS`: md, csv, tex, html, svg, png.
+        formats: Of `FORMATS`: md, csv, tex, svg, png.
         before: Also draw before_after.svg and .png: all others beside this model.
         with_ties: Also tell which models can be told apart, and write ties.md.
         reported: Also show what others published on these benchmarks, in reported.md, .csv, ….
+        html: Also write board.html, one page with every score's run and some of its questions, and
+            with the published tables behind a tab of their own.
 
     Returns:
         The files written; each appears whole or not at all, the tables before the figure.
@@ -48,12 +51,14 @@ def board(
     if unknown := [name for name in chosen if name not in FORMATS]:
         raise ResultError(f"no format {', '.join(unknown)}; there are {', '.join(FORMATS)}")
     results = read_results(paths)
-    published = _published(results) if reported else ()
+    published = _published(results) if reported or html else ()
+    tables = published if reported else ()
+    page = _page(results, published) if html and output else ""
     terminal(results)
     ties = _ties(results) if with_ties else ""
-    reported_terminal(published)
+    reported_terminal(tables)
     try:
-        return tuple(_write(results, output, chosen, before, ties, published)) if output else ()
+        return tuple(_write(results, output, chosen, before, ties, tables, page)) if output else ()
     except OSError as error:
         raise ResultError(f"{output}: cannot be written ({error.strerror})") from error
 
@@ -65,6 +70,13 @@ def _ties(results: Results) -> str:
     found = ties(results)
     show(found)
     return markdown(found)
+
+
+def _page(results: Results, published: Sequence[ReportedTable]) -> str:
+    """Return the page; comparing models question by question takes numpy and scipy."""
+    from medbench.report.page.html import board_page
+
+    return board_page(results, published)
 
 
 def _published(results: Results) -> tuple[ReportedTable, ...]:
@@ -80,6 +92,7 @@ def _write(
     before: str | None,
     ties: str,
     published: Sequence[ReportedTable],
+    page: str,
 ) -> list[Path]:
     """Draw into a temporary folder beside the targets, then move each file into place."""
     output.mkdir(parents=True, exist_ok=True)
@@ -94,10 +107,11 @@ def _write(
                 text = reported_table(published, FORMATS[suffix])
                 draft.write_text(text, encoding="utf-8", newline="")
                 written.append(draft.replace(output / draft.name))
-        if ties:
-            draft = Path(folder, "ties.md")
-            draft.write_text(ties, encoding="utf-8", newline="")
-            written.append(draft.replace(output / draft.name))
+        for name, text in (("ties.md", ties), ("board.html", page)):
+            if text:
+                draft = Path(folder, name)
+                draft.write_text(text, encoding="utf-8", newline="")
+                written.append(draft.replace(output / draft.name))
         if figures := [name for name in formats if not FORMATS[name]]:
             drafts = figure(results, Path(folder, "board"), figures)
             if before is not None:

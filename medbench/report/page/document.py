@@ -98,7 +98,13 @@ def _measured(results: Results, facts: Facts, items: ItemCollection) -> PageTabl
                 row.append(drawn)
     rows = [_row(model, board, runs) for model in board.models]
     notes = [*NOTES, *board.notes, *(found.notes if found else ())]
-    return {"title": "Measured scores", "columns": columns, "rows": rows, "cells": cells, "notes": notes}
+    return {
+        "title": "Measured scores",
+        "columns": columns,
+        "rows": rows,
+        "cells": cells,
+        "notes": notes,
+    }
 
 
 def _ties(results: Results) -> Ties | None:

@@ -1,7 +1,8 @@
 // One table of models and columns: sorted by a column, filtered by rows and by columns.
 // Cells are made once and moved afterwards; arrow keys walk through them, so that Tab leaves them.
 
-const BAR = 84; // px, as --bar in page.css
+const BAR = 84; // px, as in page.css
+const AT_ONCE = 40; // rows
 
 /** Return the number that a cell is sorted by; `~90`, about ninety, is 90. */
 const numberOf = (cell) => (cell ? parseFloat(cell.text.replace("~", "")) : NaN);
@@ -50,28 +51,28 @@ class BoardTable {
   makeCell(own, column) {
     const cell = this.data.cells[own.place][column];
     if (!cell) return make("td", { class: "missing" }, "—");
-    const isBest = cell.rank?.[0] === 1 && this.data.rows.length > 1;
-    const value = make("span", { class: isBest ? "value best" : "value" }, cell.text);
-    if (cell.is_marked) value.append(make("span", { class: "mark" }, this.ranked ? "†" : "‡"));
-    const button = make("button", { type: "button", tabindex: "-1", "data-column": column }, value);
+    const classes = [];
+    if (cell.rank?.[0] === 1 && this.data.rows.length > 1) classes.push("best");
+    const button = make("button", { type: "button", tabindex: "-1", "data-column": column }, cell.text);
+    if (cell.is_marked) button.append(make("span", { class: "mark" }, this.ranked ? "†" : "‡"));
     const { ends, label, group } = this.data.columns[column];
-    if (ends) button.append(this.makeBar(cell, ends));
+    if (ends) classes.push(...this.drawBar(button, cell, ends));
     for (const [name, share] of Object.entries(cell.rates ?? {}))
       button.append(make("small", {}, `${name} ${share} %`));
+    if (cell.rates) classes.push("rated");
+    if (classes.length) button.className = classes.join(" ");
     button.ariaLabel = `${cellWords(cell)}; ${own.row.name}, ${group} ${label}`;
     return make("td", { class: cell.is_marked ? "marked" : null }, button);
   }
 
-  /** A bar up to the score with a whisker over the interval, in backgrounds: one element. */
-  makeBar(cell, [low, high]) {
-    const bar = make("span", { class: cell.interval ? "bar whisker" : "bar" });
+  /** Draw a bar up to the score, and a whisker over the interval, as the button's backgrounds. */
+  drawBar(button, cell, [low, high]) {
     const place = (text) => `${((parseFloat(text) - low) / (high - low)) * BAR}px`;
-    bar.style.setProperty("--value", place(cell.text));
-    if (cell.interval) {
-      bar.style.setProperty("--low", place(cell.interval[0]));
-      bar.style.setProperty("--high", place(cell.interval[1]));
-    }
-    return bar;
+    button.style.setProperty("--value", place(cell.text));
+    if (!cell.interval) return ["bar"];
+    button.style.setProperty("--low", place(cell.interval[0]));
+    button.style.setProperty("--high", place(cell.interval[1]));
+    return ["bar", "whisker"];
   }
 
   /** Show the columns that a test accepts. */
@@ -150,7 +151,7 @@ class BoardTable {
       });
     }
     for (const own of rows) own.rank.textContent = rankText(this.data.cells[own.place][column]?.rank);
-    this.body.replaceChildren(...rows.map((own) => own.tr));
+    this.placeRows(rows.map((own) => own.tr));
     for (const header of this.head.querySelectorAll("[data-place]")) {
       const isOwn = header.dataset.place === String(column);
       if (isOwn) header.setAttribute("aria-sort", this.isDescending ? "descending" : "ascending");
@@ -158,6 +159,14 @@ class BoardTable {
     }
     this.frame.hidden = !rows.length || !this.columns.length;
     this.rest(this.body.querySelector("button"));
+  }
+
+  /** Put rows in order: what fits a screen at once, the others when that has been painted. */
+  placeRows(rows) {
+    clearTimeout(this.later);
+    this.body.replaceChildren(...rows.slice(0, AT_ONCE));
+    if (rows.length > AT_ONCE)
+      this.later = setTimeout(() => this.body.append(...rows.slice(AT_ONCE)), 30);
   }
 
   /** What a reader should know about the order. */
