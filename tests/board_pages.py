@@ -7,34 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from medbench.report.board import board
+from tests.compared_runs import STAMP, question, sample
 
-STAMP = "2026-01-02T03-04-05.678901"
-HOSTILE = "<script>alert('name')</script>\"><img src=x onerror=alert(1)>"
-PROMPT = "Which vitamin is missing? </script><script>alert('prompt')</script>\nA. C\nB. D\nAnswer:"
+HOSTILE = """<script>alert('name')<img src=x onerror=alert(1)> "quoted" & 'quoted' `${1}`"""
 TASKS: dict[str, tuple[str, str]] = {
-    "mmedbench_chinese": ("zh", "问题：缺乏哪种维生素？\nA. 维生素 C\nB. 维生素 D\n答案："),
-    "kormedmcqa-cot_doctor": ("ko", "부족한 비타민은?\nA. 비타민 C\nB. 비타민 D\n정답："),
-    "usmle": ("en", PROMPT),
+    "mmedbench_chinese": ("zh", "缺乏哪种维生素？"),
+    "kormedmcqa-cot_doctor": ("ko", "부족한 비타민은 무엇인가?"),
+    "usmle": ("en", "Which vitamin is missing? </script><script>alert('prompt')</script><!--"),
 }
 
 
-def sample(number: int, prompt: str, is_right: bool, is_written: bool) -> dict[str, Any]:
-    """Return what lm-eval logs of one question; the right answer is B."""
-    said = "B" if is_right else "A"
-    read = json.dumps({"letters": [said], "outcome": "parsed", "rule": "last"})
-    log_probs = [["-2.0", "False"], ["-1.0", "True"]]
-    return {
-        "doc_id": number,
-        "doc": {"answer": "B", "choices": [] if is_written else ["A", "B"], "prompt": prompt},
-        "target": "B",
-        "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": ""}},
-        "resps": [[f"It must be {said}."]] if is_written else [],
-        "filtered_resps": [read] if is_written else sorted(log_probs, reverse=not is_right),
-        "filter": "extract" if is_written else "none",
-        "metrics": ["acc"],
-        "doc_hash": f"{number:064x}",
-        "acc": float(is_right),
-    }
+def samples(task: str, n: int, right: int) -> list[dict[str, Any]]:
+    """Return what lm-eval logs of n questions, the first of them answered right."""
+    language, text = TASKS[task]
+    is_written = "cot" in task
+    found = []
+    for number in range(n):
+        asked = question(number, language=language, text=f"{text} ({number})")
+        gold = asked.gold_letters[0]
+        said = gold if number < right else "B" if gold == "A" else "A"
+        logged = sample(number, asked, said, is_written)
+        logged["doc"]["answer"] = gold
+        prompt = f"{asked.text}\n" + "\n".join(f"{a}. {b}" for a, b in asked.options.items())
+        found.append(logged | {"arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": gold}}})
+    return found
 
 
 def write_model(
@@ -60,12 +56,10 @@ def write_model(
     folder.mkdir(parents=True)
     results: dict[str, Any] = {}
     for task, k in right.items():
-        is_written = "cot" in task
-        filter = "extract" if is_written else "none"
-        samples = [sample(one, TASKS[task][1], one < k, is_written) for one in range(n)]
-        text = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in samples)
+        filter = "extract" if "cot" in task else "none"
+        text = "".join(f"{json.dumps(one, ensure_ascii=False)}\n" for one in samples(task, n, k))
         (folder / f"samples_{task}_{STAMP}.jsonl").write_text(text, encoding="utf-8")
-        marks = rates if is_written and rates else {}
+        marks = rates if filter == "extract" and rates else {}
         shares = {f"{mark},{filter}": share for mark, share in marks.items()}
         results[task] = {"sample_len": n, f"acc,{filter}": k / n, **shares}
     config = {"model": "hf", "model_args": {"pretrained": name, **(arguments or {})}}

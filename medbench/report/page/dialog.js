@@ -45,14 +45,14 @@ function itemParts(board, cell) {
 
 function makeItem(board, item, lang, isOpen) {
   const verdict = make("span", { class: `verdict ${item.verdict}` }, item.verdict);
-  const entry = make("details", { open: isOpen }, make("summary", {}, `Item ${item.id}`, verdict));
-  const add = (name, text, tag = "pre") => {
-    if (text) entry.append(make("h4", {}, name), make(tag, { lang }, text));
+  const list = make("dl");
+  const add = (name, text) => {
+    if (text) list.append(make("dt", {}, name), make("dd", {}, make("pre", { lang }, text)));
   };
   add("Prompt", board.prompts[item.prompt]);
-  add("Hashes", item.hashes, "p");
+  add("Hashes", item.hashes);
   add("Gold", item.gold);
   add("Output", item.output);
   add("Read as", item.read);
-  return entry;
+  return make("details", { open: isOpen }, make("summary", {}, `Item ${item.id}`, verdict), list);
 }

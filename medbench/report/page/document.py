@@ -125,9 +125,10 @@ def _runs(board: Grid) -> dict[Path, RunRecord]:
 def _column(panel: Panel, column: Column, basis: str) -> PageColumn:
     scores = [cell.score for cell in column.cells.values()]
     first = scores[0] if scores else None
+    group, label = _heading(panel, column)
     drawn: PageColumn = {
-        "group": one_line(panel.title),
-        "label": one_line(column.label or panel.title),
+        "group": group,
+        "label": label,
         "benchmark": BENCHMARKS.get(first.benchmark, one_line(first.benchmark)) if first else "",
         "language": first.language if first else "",
         "detail": f"each {column.mean} alike" if column.mean else _span([one.n for one in scores]),
@@ -138,6 +139,15 @@ def _column(panel: Panel, column: Column, basis: str) -> PageColumn:
     if basis:
         drawn["ranks"] = basis
     return drawn
+
+
+def _heading(panel: Panel, column: Column) -> tuple[str, str]:
+    """Return what stands over a column and its label; a joined panel's columns name their own."""
+    group, label = panel.title, column.label or panel.title
+    if label == column.heading:
+        group, _, rest = column.heading.partition(" · ")
+        label = rest or group
+    return one_line(group), one_line(label)
 
 
 def _span(counts: Sequence[int]) -> str:

@@ -129,7 +129,7 @@ function followControls() {
   const form = byId("filters");
   form.addEventListener("input", filter);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => queueMicrotask(filter));
+  form.addEventListener("reset", () => setTimeout(filter)); // once the fields are empty
   document.addEventListener("sorted", tell);
   const dialog = byId("details");
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());

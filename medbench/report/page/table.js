@@ -50,7 +50,7 @@ class BoardTable {
 
   makeCell(own, column) {
     const cell = this.data.cells[own.place][column];
-    if (!cell) return make("td", { class: "missing" }, "—");
+    if (!cell) return make("td", { class: "missing" }, this.ranked ? "—" : "");
     const classes = [];
     if (cell.rank?.[0] === 1 && this.data.rows.length > 1) classes.push("best");
     const button = make("button", { type: "button", tabindex: "-1", "data-column": column }, cell.text);
@@ -105,7 +105,9 @@ class BoardTable {
       const column = this.data.columns[place];
       if (last?.group === column.group) last.th.colSpan += 1;
       else {
-        last = { group: column.group, th: make("th", { scope: "colgroup" }, make("span", {}, column.group)) };
+        const isSaid = column.group === column.label; // by the label below
+        last = { group: column.group, th: isSaid ? make("td") :
+          make("th", { scope: "colgroup" }, make("span", {}, column.group)) };
         groups.append(last.th);
       }
       labels.append(this.makeHeader(place, column));
@@ -114,7 +116,8 @@ class BoardTable {
   }
 
   makeHeader(place, column) {
-    const button = make("button", { type: "button" }, column.label, make("span", { class: "arrow", "aria-hidden": "true" }));
+    const button = make("button", { type: "button" }, make("span", {}, column.label),
+      make("span", { class: "arrow", "aria-hidden": "true" }));
     button.addEventListener("click", () => this.sort(place));
     const header = make("th", { scope: "col", "data-place": place }, button);
     if (column.detail) header.append(make("small", {}, column.detail));
