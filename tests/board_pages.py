@@ -102,8 +102,10 @@ def write_page(runs: Path, output: Path) -> Path:
 
 
 def data_of(page: str) -> Any:
-    """Return the data that a page holds, as the browser finds it: up to the next end of script."""
-    return json.loads(re.findall(r'<script type="application/json"[^>]*>(.*?)</script', page)[0])
+    """Return the data that a page holds, as a browser finds it: up to the next end of a script."""
+    held = re.search(r'<script type="application/json"[^>]*>(.*?)</script', page, re.DOTALL)
+    assert held
+    return json.loads(held[1])
 
 
 def write_large_board(folder: Path, models: int, columns: Sequence[str]) -> Path:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medbench.report.page.html import html_of
+from medbench.report.page.html import board_page, html_of
+from medbench.results import read_results
 from tests.board_pages import HOSTILE, write_board, write_large_board, write_page
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -219,7 +220,7 @@ def test_names_and_prompts_stay_text(page: Any) -> None:
 NAMES = st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=20)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(names=NAMES)
 def test_any_name_is_shown_as_it_is(open_page: Any, tmp_path: Path, names: list[str]) -> None:
     row: Any = {"detail": "", "method": "", "parameters": None}
@@ -276,7 +277,9 @@ def test_colours_follow_the_system_and_can_be_read(
 
 def test_a_large_board_is_quick_to_sort(open_page: Any, tmp_path: Path) -> None:
     runs = write_large_board(tmp_path / "runs", 200, [f"task{number:02}" for number in range(60)])
-    page = open_page(write_page(runs, tmp_path / "out"))
+    file = tmp_path / "board.html"
+    file.write_text(board_page(read_results([runs]), ()), encoding="utf-8", newline="")
+    page = open_page(file)
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable", {"timeDomain": "threadTicks"})
     spent = []
