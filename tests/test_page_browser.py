@@ -1,7 +1,5 @@
 """The page in a real browser: what a reader sees and does, and that nothing leaves the machine."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,82 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from medbench.report.page.html import board_page, html_of
-from medbench.results import read_results
-from tests.board_pages import HOSTILE, write_board, write_large_board, write_page
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update",
-             "--disable-sync"]  # fmt: skip
-SORT = """place => {
-  document.querySelector(`#measured [data-place="${place}"] button`).click();
-  return document.body.offsetHeight;
-}"""
-CONTRAST = """() => {
-  const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgb = color => { paint.clearRect(0, 0, 1, 1); paint.fillStyle = color;
-    paint.fillRect(0, 0, 1, 1); return [...paint.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => { const part = v => (v /= 255) <= 0.03928 ? v / 12.92
-    : ((v + 0.055) / 1.055) ** 2.4;
-    return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b); };
-  const ground = node => { for (; node; node = node.parentElement) {
-    const color = rgb(getComputedStyle(node).backgroundColor); if (color[3] === 255) return color; }
-    return [255, 255, 255]; };
-  const faint = [];
-  for (const node of document.querySelectorAll('body *')) {
-    const own = [...node.childNodes].some(one => one.nodeType === 3 && one.data.trim());
-    if (!own || !node.checkVisibility() || node.closest('script, noscript')) continue;
-    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) faint.push(`${node.tagName}.${node.className} ${ratio.toFixed(2)}`);
-  }
-  return [...new Set(faint)];
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
-def board_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("board")
-    return write_page(write_board(folder / "runs"), folder / "out")
-
-
-@pytest.fixture
-def open_page(browser: Any) -> Iterator[Any]:
-    """Open files; in the end, nothing may have been asked for, complained of, or popped up."""
-    contexts: list[Any] = []
-    heard: list[str] = []
-
-    def opened(file: Path, **context: Any) -> Any:
-        contexts.append(
-            browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | context)
-        )
-        page = contexts[-1].new_page()
-        page.on("request", lambda request: heard.append(f"request {request.url[:80]}"))
-        page.on("console", lambda message: heard.append(f"console {message.text}"))
-        page.on("pageerror", lambda error: heard.append(f"error {error}"))
-        page.on("dialog", lambda dialog: (heard.append("dialog"), dialog.dismiss()))
-        page.goto(file.as_uri())
-        assert heard[:1] == [f"request {file.as_uri()}"[:88]]
-        heard.clear()
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert [one for one in heard if one != "request data:,"] == []
+from medbench.report.page.html import html_of
+from tests.board_pages import HOSTILE
 
 
 @pytest.fixture
@@ -149,6 +73,8 @@ def test_ranks_are_those_of_the_column_that_is_sorted_by(page: Any) -> None:
     ],
 )
 def test_filters(page: Any, field: str, choice: str, rows: list[str], labels: int) -> None:
+    from playwright.sync_api import expect
+
     control = page.locator(f"#{field}")
     control.fill(choice) if field == "name" else control.select_option(choice)
     assert models(page) == rows
@@ -157,7 +83,7 @@ def test_filters(page: Any, field: str, choice: str, rows: list[str], labels: in
     else:
         assert page.inner_text("#status") == "Nothing matches these filters."
     page.locator("#filters button").click()
-    playwright.expect(page.locator("#measured tbody tr")).to_have_count(3)
+    expect(page.locator("#measured tbody tr")).to_have_count(3)
     assert columns(page) == ["Model", "Chinese", "chain of thought · Doctor", "USMLE"]
 
 
@@ -237,66 +163,6 @@ def test_any_name_is_shown_as_it_is(open_page: Any, tmp_path: Path, names: list[
     kept = [name.encode("utf-8", "replace").decode() for name in names]
     assert sorted(drawn) == sorted(kept)
     page.context.close()
-
-
-def test_a_phone_scrolls_the_table_and_not_the_page(open_page: Any, board_file: Path) -> None:
-    page = open_page(board_file, viewport={"width": 390, "height": 844}, has_touch=True)
-    for tab in ("measured", "reported"):
-        page.locator(f"#tab-{tab}").click()
-        assert page.evaluate("document.documentElement.scrollWidth") == 390
-        frame = page.locator(f"#{tab} .frame").first
-        assert frame.evaluate("one => one.scrollWidth > one.clientWidth")
-        frame.evaluate("one => { one.scrollLeft = 10000 }")
-        left = frame.evaluate("one => one.getBoundingClientRect().left")
-        name = frame.locator("tbody th").first.bounding_box()
-        assert name is not None
-        assert name["x"] == pytest.approx(left, abs=2)  # it stays
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_system_and_can_be_read(
-    open_page: Any, board_file: Path, scheme: str
-) -> None:
-    page = open_page(board_file, color_scheme=scheme)
-    ground = "getComputedStyle(document.body).backgroundColor"
-    colours = {"light": "rgb(251, 251, 249)", "dark": "rgb(20, 23, 27)"}
-    assert page.evaluate(ground) == colours[scheme]
-    assert page.evaluate(CONTRAST) == []
-    page.locator("#measured td.marked button").click()
-    assert page.evaluate(CONTRAST) == []
-    page.keyboard.press("Escape")
-    page.locator("#tab-reported").click()
-    assert page.evaluate(CONTRAST) == []
-    other = "dark" if scheme == "light" else "light"
-    toggle = page.locator("#theme")
-    for _ in range(1 if other == "light" else 2):
-        toggle.click()
-    assert toggle.inner_text().split()[-1] == other.capitalize()
-    assert page.evaluate(ground) == colours[other]
-
-
-def test_a_large_board_is_quick_to_sort(open_page: Any, tmp_path: Path) -> None:
-    runs = write_large_board(tmp_path / "runs", 200, [f"task{number:02}" for number in range(60)])
-    file = tmp_path / "board.html"
-    file.write_text(board_page(read_results([runs]), ()), encoding="utf-8", newline="")
-    page = open_page(file)
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    spent = []
-    for place in range(7):
-        playwright.expect(page.locator("#measured tbody tr")).to_have_count(200)
-        before = processor_ms(session)
-        page.evaluate(SORT, place)
-        spent.append(processor_ms(session) - before)
-    assert min(spent) < 200, f"ms to sort 200 models by one of 60 columns: {spent}"
-    assert len(models(page)) >= 40
-
-
-def processor_ms(session: Any) -> float:
-    """Return what the page's thread has used; a busy machine does not count."""
-    parts = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
-    metrics = session.send("Performance.getMetrics")["metrics"]
-    return 1000 * sum(one["value"] for one in metrics if one["name"] in parts)
 
 
 def test_the_policy_lets_nothing_out(browser: Any, board_file: Path) -> None:

@@ -17,7 +17,7 @@ from medbench.report.page.form import (
     PageTable,
 )
 from medbench.report.page.items import ItemCollection
-from medbench.report.page.published import published_table
+from medbench.report.page.published import language_of, published_table
 from medbench.report.page.ranks import column_ranks
 from medbench.report.page.runs import RunRecord, read_run
 from medbench.report.page.score_facts import score_facts
@@ -97,7 +97,8 @@ def _measured(results: Results, facts: Facts, items: ItemCollection) -> PageTabl
                     drawn["items"] = place
                 row.append(drawn)
     rows = [_row(model, board, runs) for model in board.models]
-    notes = [*NOTES, *board.notes, *(found.notes if found else ())]
+    untested = (f"No pairwise tests: {note}" for note in (found.notes if found else ()))
+    notes = [*NOTES, *board.notes, *untested]
     return {
         "title": "Measured scores",
         "columns": columns,
@@ -130,7 +131,7 @@ def _column(panel: Panel, column: Column, basis: str) -> PageColumn:
         "group": group,
         "label": label,
         "benchmark": BENCHMARKS.get(first.benchmark, one_line(first.benchmark)) if first else "",
-        "language": first.language if first else "",
+        "language": language_of(first.benchmark, first.language) if first else "",
         "detail": f"each {column.mean} alike" if column.mean else _span([one.n for one in scores]),
         "higher_is_better": all(score.higher_is_better for score in scores),
     }
@@ -205,6 +206,8 @@ def _row(model: str, board: Grid, runs: dict[Path, RunRecord]) -> PageRow:
 
 
 def _size(parameters: int) -> str:
-    """Return `135M` or `7.2B`."""
-    billions = parameters / 1e9
-    return f"{billions:.3g}B" if billions >= 1 else f"{parameters / 1e6:.3g}M"
+    """Return `135M`, `7.2B`, or all digits of a toy."""
+    for unit, whole in (("B", 1e9), ("M", 1e6)):
+        if parameters >= whole:
+            return f"{parameters / whole:.3g}{unit}"
+    return f"{parameters:,}"

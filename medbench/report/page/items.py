@@ -96,6 +96,8 @@ class ItemCollection:
 
 
 def _samples_path(score: Score) -> Path | None:
+    if not score.source.is_file():
+        return None
     stem = f"samples_{score.task}_{score.source.stem.rpartition('_')[2]}"
     paths = (score.source.with_name(f"{stem}{suffix}") for suffix in (".jsonl", ".jsonl.gz"))
     return next((path for path in paths if path.is_file()), None)
@@ -118,9 +120,11 @@ def _of_filter(path: Path, filter: str) -> Iterator[dict[str, Any]]:
 
 def _prompt(sample: Mapping[str, Any], doc: Mapping[str, Any]) -> str:
     """Return the text that the model was given, chat template and examples included."""
-    arguments = sample.get("arguments")
-    first = arguments.get("gen_args_0") if isinstance(arguments, dict) else None
-    text = first.get("arg_0") if isinstance(first, dict) else doc.get("prompt", "")
+    match sample.get("arguments"):
+        case {"gen_args_0": {"arg_0": text}} | [[text, *_], *_]:  # the list: older lm-eval
+            pass
+        case _:
+            text = doc.get("prompt", "")
     return text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
 
 

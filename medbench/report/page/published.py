@@ -8,7 +8,10 @@ from medbench.report.page.form import PageCell, PageColumn, PageFacts, PageRow, 
 from medbench.reported import Column, ReportedTable, Row, flags
 from medbench.results import LANGUAGES
 
-__all__ = ["published_table"]
+__all__ = ["language_of", "published_table"]
+
+ENGLISH = ("usmle", "medmcqa", "pubmedqa", "flowertune")
+"""Benchmarks of one language, which results and tables do not name."""
 
 
 def published_table(table: ReportedTable, place: Callable[[PageFacts], int]) -> PageTable:
@@ -43,6 +46,11 @@ def published_table(table: ReportedTable, place: Callable[[PageFacts], int]) -> 
     }
 
 
+def language_of(benchmark: str, language: str) -> str:
+    """Return the ISO 639-1 code that is known, or else the benchmark's; empty for several."""
+    return language or ("en" if benchmark in ENGLISH else "")
+
+
 def _column(column: Column) -> PageColumn:
     name = BENCHMARKS.get(column.benchmark, column.benchmark)
     size = f"n {column.size:,}" if column.size else ""
@@ -50,7 +58,7 @@ def _column(column: Column) -> PageColumn:
         "group": name,
         "label": column.name,
         "benchmark": name,
-        "language": LANGUAGES.get(column.subset, ""),
+        "language": language_of(column.benchmark, LANGUAGES.get(column.subset, "")),
         "detail": ", ".join(filter(None, (size, "" if column.is_share else column.unit))),
         "higher_is_better": column.unit in ("percent", "fraction"),
     }

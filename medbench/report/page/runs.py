@@ -157,8 +157,8 @@ def _recipe(known: Provenance) -> Iterator[tuple[str, object]]:
         name = " ".join(filter(None, (one.benchmark, one.subset, one.split)))
         yield one.use, f"{name}, {one.protocol}, {one.rows:,} rows, {one.sha256[:12]}"
     yield "trained", f"{known.steps:,} steps, {known.tokens:,} tokens, {known.seconds:,.0f} s"
-    yield "last loss", known.loss
-    yield "held-out loss", known.held_out_loss
+    for name, loss in (("last loss", known.loss), ("held-out loss", known.held_out_loss)):
+        yield name, None if loss is None else f"{loss:.4g}"
     yield "command", shlex.join(known.command)
     yield "finished", known.finished
 
