@@ -20,8 +20,8 @@ demo: .venv/installed
 	set -e; export MEDBENCH_DATA=sample; \
 	model=$(MODEL); [ $$model != smollm2 ] || model=$$($(BIN)/medbench path smollm2); \
 	$(BIN)/medbench run demo/smollm2 demo/smollm2_lora model.id="$$model" --output runs; \
-	$(BIN)/medbench board runs/demo --before "$$(basename "$$model")" --output runs/demo > /dev/null
-	@echo "figures: runs/demo/before_after.png, board.png, smollm2_lora/loss_curve.png; tables: board.md, …"
+	$(BIN)/medbench board runs/demo --before "$$(basename "$$model")" --html --output runs/demo > /dev/null
+	@echo "figures: runs/demo/before_after.png, board.png, smollm2_lora/loss_curve.png; tables: board.html, board.md, …"
 
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
@@ -42,7 +42,7 @@ docs: .venv/installed
 	$(BIN)/python -m medbench.docs
 
 board: .venv/installed
-	$(BIN)/medbench board leaderboard/measured --reported --output leaderboard
+	$(BIN)/medbench board leaderboard/measured --reported --html --output leaderboard
 	$(BIN)/python -m medbench.docs
 
 .venv/installed: pyproject.toml constraints.txt medbench/engine/startup/medbench_lm_eval_hook.py

@@ -178,20 +178,29 @@ def add_board(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also what others published on these benchmarks, in tables and pictures of their own",
     )
+    command.add_argument(
+        "--html",
+        action="store_true",
+        help="also board.html: one page to sort and filter, with every score's run and questions, "
+        "and what others published behind a tab of its own",
+    )
 
 
 def run_board(options: argparse.Namespace) -> None:
-    """Print the table; with --output also write Markdown, CSV, LaTeX, HTML, SVG and PNG."""
+    """Print the table; with --output also write Markdown, CSV, LaTeX, SVG and PNG."""
     from medbench.report.board import board
 
     if options.before and not options.output:
         raise ResultError("--before draws a figure: --output says where it goes")
+    if options.html and not options.output:
+        raise ResultError("--html writes a page: --output says where it goes")
     board(
         options.results,
         options.output,
         before=options.before,
         with_ties=options.ties,
         reported=options.reported,
+        html=options.html,
     )
 
 

@@ -1,6 +1,7 @@
-"""What tests share: the packaged sample as the source of rows, and a tiny random chat model."""
+"""What tests share: the packaged sample as the source of rows, tiny random models, a browser."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,3 +132,54 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(
         tmp_path_factory.mktemp("models") / "wide", hidden_size=128, intermediate_size=256
     )
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM_ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                      "--no-first-run", "--disable-background-networking",
+                      "--disable-component-update", "--disable-sync"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window; tests are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def board_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A board's page, with the runs that it was made of."""
+    from tests.board_pages import write_board, write_page
+
+    folder = tmp_path_factory.mktemp("board")
+    return write_page(write_board(folder / "runs"), folder / "out")
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Any]:
+    """Open files; in the end, nothing may have been asked for, complained of, or popped up."""
+    contexts: list[Any] = []
+    heard: list[str] = []
+
+    def opened(file: Path, **settings: Any) -> Any:
+        size = {"width": 1280, "height": 900}
+        contexts.append(browser.new_context(**{"viewport": size} | settings))
+        page = contexts[-1].new_page()
+        page.on("request", lambda request: heard.append(f"request {request.url}"))
+        page.on("console", lambda message: heard.append(f"console {message.text}"))
+        page.on("pageerror", lambda error: heard.append(f"error {error}"))
+        page.on("dialog", lambda dialog: (heard.append("dialog"), dialog.dismiss()))
+        page.goto(file.as_uri())
+        heard.remove(f"request {file.as_uri()}")
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert [one for one in heard if one != "request data:,"] == []

@@ -20,7 +20,7 @@ LANGUAGES = ("english", "chinese", "japanese", "french", "russian", "spanish")
 EXAMS = ("doctor", "nurse", "pharm", "dentist")
 MMEDBENCH = [f"mmedbench_{name}" for name in LANGUAGES]
 KORMEDMCQA = [f"kormedmcqa-letters_{name}" for name in EXAMS]
-TABLES = ["md", "csv", "tex", "html", "json"]
+TABLES = ["md", "csv", "tex", "json"]
 
 
 def run(

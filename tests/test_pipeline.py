@@ -89,7 +89,8 @@ def test_one_failure_does_not_stop_the_others(first: tuple[Path, str]) -> None:
     assert (output / "lora" / "adapter_model.safetensors").is_file()
     for name in ("base", "lora"):
         assert len(list((output / name / "results" / "none").rglob("results_*.json"))) == 1
-    assert {"board.md", "board.svg", "board.png", "lora.run.json"} <= set(os.listdir(output))
+    drawn = {"board.html", "board.md", "board.svg", "board.png"}
+    assert drawn | {"lora.run.json"} <= set(os.listdir(output))
     board = (output / "board.md").read_text(encoding="utf-8")
     assert "| tiny " in board
     assert "| tiny + lora " in board

@@ -137,7 +137,7 @@ def draw_board(output: Path) -> Outcome | None:
         return None
     with locked(output / ".board.lock") as lock:
         started = time.monotonic()
-        code, said = call(["board", *files, "--output", str(output)], lock)
+        code, said = call(["board", *files, "--html", "--output", str(output)], lock)
     seconds = time.monotonic() - started
     return Outcome("all", "board", said if code else str(output / "board.md"), seconds, not code)
 

@@ -1,4 +1,4 @@
-"""Tables as text: Markdown for GitHub, LaTeX with booktabs, one HTML page."""
+"""Tables as text: Markdown for GitHub, LaTeX with booktabs."""
 
 import html
 import re
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["BOLD", "END", "Block", "html_page", "latex", "markdown", "markdown_escape"]
+__all__ = ["BOLD", "END", "Block", "latex", "markdown", "markdown_escape"]
 
 # Private characters, which no name keeps, stand for markup until a format's escaping is done.
 BOLD = "\ue000"
@@ -17,10 +17,6 @@ LATEX_MARKUP = str.maketrans({
     "—": "---", "·": r"\textperiodcentered{}",
 })  # fmt: skip
 LATEX_FIT = "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%\n"
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222 }
-table { border-collapse: collapse; margin-top: 2em } caption { text-align: left; font-weight: 600 }
-th, td { padding: .3rem .8rem; text-align: right; border-bottom: 1px solid #ddd }
-th:first-child, td:first-child { text-align: left } ul { font-size: .85rem; color: #666 }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +74,6 @@ def latex(blocks: Sequence[Block], notes: Sequence[str] = ()) -> str:
         text = f"{drawn}}}\n\\caption{{{caption.translate(escapes)}}}\n\\end{{table}}"
         texts.append("\\begin{table}\n\\centering\n" + LATEX_FIT + text.translate(LATEX_MARKUP))
     return "\n\n".join(texts) + "\n"
-
-
-def html_page(blocks: Sequence[Block], notes: Sequence[str] = (), style: str = "") -> str:
-    """Return a page that needs no other file; notes on all tables come last."""
-    texts = []
-    for block in blocks:
-        head = "".join(f"<th>{html.escape(header)}</th>" for header in block.headers)
-        rows = "".join(f"<tr>{_html_cells(row, block.names)}</tr>\n" for row in block.rows)
-        told = "".join(f"<li>{html.escape(note)}</li>" for note in block.notes)
-        texts.append(
-            f"<table><caption>{html.escape(block.title)}</caption>\n<thead><tr>{head}</tr>"
-            f"</thead>\n<tbody>\n{rows}</tbody></table>\n<ul>{told}</ul>\n"
-        )
-    texts += [f"<p>{html.escape(note)}</p>\n" for note in notes]
-    return (f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>medbench board</title>'
-            f"\n<style>{STYLE}{style}</style>\n{''.join(texts)}</html>\n")  # fmt: skip
-
-
-def _html_cells(row: Sequence[str], names: int) -> str:
-    cells = [html.escape(name) for name in row[:names]]
-    cells += [_marked(number, "<b>", "</b>") for number in row[names:]]
-    return "".join(f"<td>{cell}</td>" for cell in cells)
 
 
 def _marked(text: str, bold: str, end: str) -> str:

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from medbench.report.formats import Block, html_page, latex, markdown
+from medbench.report.formats import Block, latex, markdown
 from medbench.reported import Flag, ReportedTable, flags
 
 if TYPE_CHECKING:
@@ -22,10 +22,6 @@ MARK = "‡"
 HEADING = "Reported elsewhere"
 CSV_COLUMNS = ("table", "model", "method", "benchmark", "subset", "metric", "protocol", "n",
                "unit", "value", "flags", "reasons", "source")  # fmt: skip
-# Grey, slanted and behind a bar, so that nobody takes them for measured ones.
-STYLE = """
-table { border-left: 4px solid #c9a227; font-style: italic; color: #666 }
-td:nth-child(2), th:nth-child(2) { text-align: left }"""
 NAMES = ("model", "method")
 
 
@@ -43,8 +39,8 @@ def reported_table(tables: Sequence[ReportedTable], format: str) -> str:
 
     Args:
         tables: What `read_reported` returned.
-        format: markdown, csv (one line a number), json (one object a number, as in csv), latex
-            (booktabs) or html (a page).
+        format: markdown, csv (one line a number), json (one object a number, as in csv) or latex
+            (booktabs).
     """
     if format == "csv":
         return _csv(tables)
@@ -52,11 +48,9 @@ def reported_table(tables: Sequence[ReportedTable], format: str) -> str:
         objects = [dict(zip(CSV_COLUMNS, line, strict=True)) for line in _lines(tables)]
         return json.dumps(objects, ensure_ascii=False, indent=1) + "\n"
     blocks = [_block(table) for table in tables]
-    if format == "html":
-        return html_page(blocks, style=STYLE)
     formats = {"markdown": markdown, "latex": latex}
     assert format in formats, (
-        f"no table format {format!r}; there are csv, json, html, {', '.join(formats)}"
+        f"no table format {format!r}; there are csv, json, {', '.join(formats)}"
     )
     return formats[format](blocks)
 

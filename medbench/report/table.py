@@ -1,4 +1,4 @@
-"""Leaderboard tables: Markdown, CSV, LaTeX, HTML, and the terminal's.
+"""Leaderboard tables: Markdown, CSV, LaTeX, and the terminal's.
 
 Every cell is a number with its 95 % interval; what differs between cells is said below the table.
 """
@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from medbench.report.formats import BOLD, END, Block, html_page, latex, markdown
+from medbench.report.formats import BOLD, END, Block, latex, markdown
 from medbench.report.grid import MARKS, SHARES, Cell, Column, Panel, grid, shown
 from medbench.results import Results, Score, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["table", "terminal"]
+__all__ = ["MARKED", "table", "terminal"]
 
 MOST_COLUMNS = 9
 MISSING = "—"
@@ -52,11 +52,11 @@ def table(results: Results, format: str) -> str:
 
     Args:
         results: What `read_results` returned.
-        format: markdown, csv (one line per cell), latex (booktabs) or html (a page).
+        format: markdown, csv (one line per cell) or latex (booktabs).
     """
     if format == "csv":
         return _csv(results)
-    formats = {"markdown": markdown, "latex": latex, "html": html_page}
+    formats = {"markdown": markdown, "latex": latex}
     assert format in formats, f"no table format {format!r}; there are csv, {', '.join(formats)}"
     return formats[format](_blocks(results), results.notes)
 
