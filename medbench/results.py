@@ -6,18 +6,17 @@ newest number of each (model, task, metric, filter) is kept.
 
 import json
 import math
-import posixpath
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from medbench.errors import ResultError
+from medbench.model_names import Model, display_names, model_path
 
-__all__ = ["Results", "Score", "model_path", "one_line", "read_results", "result_files"]
+__all__ = ["Results", "Score", "one_line", "read_results", "result_files"]
 
 BASE_ARGUMENTS = ("pretrained", "model", "path", "engine")
 ADAPTER_ARGUMENTS = ("peft", "lora_local_path", "delta")
@@ -32,7 +31,6 @@ TASK_NAME = re.compile(rf"({BENCHMARKS})(?:-((?:5_)?[^_]+))?(?:_(.+))?")  # usml
 # Beside other JSON files, but not in hidden folders: results may lie in a checkpoint's own folder.
 DATE = r"\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d(?:\.\d+)?"
 RESULT_PATH = re.compile(rf"(?:[^./][^/]*/)*(?:results[^/]*|(?!medbench_)[^./][^/]*_{DATE})\.json")
-HUB_CACHE = re.compile(r"models--(.+?)(?:/snapshots/[0-9a-f]+)?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +92,6 @@ class Results:
     """Runs that were merged although they differ, values that are no numbers."""
 
 
-class Model(NamedTuple):
-    """What tells two models apart."""
-
-    base: str
-    adapter: str
-    variant: str
-
-    def name(self, depth: int) -> str:
-        """Return a display name made of the last `depth` folders of each path."""
-        base, adapter = ("/".join(path.split("/")[-depth:]) for path in (self.base, self.adapter))
-        return base + (f" + {adapter}" if adapter else "") + self.variant
-
-
 def one_line(text: str) -> str:
     """Return text with white space and unprintable characters folded into single spaces."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -131,7 +116,7 @@ def read_results(paths: Sequence[Path]) -> Results:
         faults.append(f"{', '.join(map(str, paths)) or 'no path given'}: no scores inside")
     if faults:
         raise ResultError("these results cannot be read:\n" + "\n".join(f"  {f}" for f in faults))
-    names = _names({model for model, _ in found})
+    names = display_names({model for model, _ in found})
     merged = _merge((replace(score, model=names[model]) for model, score in found), notes)
     return Results(tuple(merged), tuple(dict.fromkeys(notes)))
 
@@ -261,27 +246,8 @@ def _model(document: Mapping[str, Any]) -> Model:
     shown = [key[-4:] if value == "True" else value
              for key, value in variants.items() if value not in ("False", "main")]  # fmt: skip
     variant = f" ({', '.join(shown)})" if shown else ""
-    return Model(model_path(used[0]), model_path(adapters[0] if adapters else ""), variant)
-
-
-def model_path(name: str) -> str:
-    """Return a path or a Hub name in one form, be it `./a/b/` or a folder of the Hub's cache."""
-    text = one_line(name).replace("\\", "/")
-    cached = HUB_CACHE.search(text)
-    plain = cached[1].replace("--", "/") if cached else text
-    return posixpath.normpath(plain) if plain else ""
-
-
-def _names(models: Set[Model]) -> dict[Model, str]:
-    """Return a unique display name for each model, as short as can be."""
-    names: dict[Model, str] = {}
-    deepest = max((path.count("/") + 1 for m in models for path in (m.base, m.adapter)), default=1)
-    for depth in range(1, deepest + 1):
-        counts = Counter(model.name(depth) for model in models)
-        for model in models - names.keys():
-            if counts[model.name(depth)] == 1 or depth == deepest:
-                names[model] = model.name(depth)
-    return names
+    adapter = adapters[0] if adapters else ""
+    return Model(model_path(one_line(used[0])), model_path(one_line(adapter)), variant)
 
 
 def _merge(scores: Iterable[Score], notes: list[str]) -> list[Score]:

@@ -18,7 +18,7 @@ ROWS = [
     {"report", "hub", "engine", "training"},
     {"scoring", "data", "drawing"},
     {"recipe", "checkpoint", "results", "reported", "question"},
-    {"errors", "paths", "__version__"},
+    {"errors", "paths", "model_names", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 RUNS_MODELS = ("engine/", "training/")

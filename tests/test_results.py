@@ -127,8 +127,10 @@ def test_a_group_knows_its_members_and_size(tmp_path: Path) -> None:
     [
         ("pretrained=Qwen/Qwen2.5-7B,dtype=bfloat16", "Qwen2.5-7B"),
         ({"pretrained": "Qwen/Qwen2.5-7B"}, "Qwen2.5-7B"),
-        ({"pretrained": "/models/qwen/", "peft": "runs/lora"}, "qwen + lora"),
-        ({"pretrained": "a/qwen", "lora_local_path": "./runs/dora/"}, "qwen + dora"),
+        ({"pretrained": "/models/qwen/", "peft": "runs/lora"}, "qwen + runs/lora"),
+        ({"pretrained": "q", "peft": "/r/smollm2/usmle/lora"}, "q + smollm2/usmle/lora"),
+        ({"pretrained": "runs/demo/smollm2_lora"}, "smollm2_lora"),
+        ({"pretrained": "a/qwen", "lora_local_path": "./runs/dora/"}, "qwen + runs/dora"),
         ({"model": "gpt-x", "base_url": "http://localhost/v1/completions"}, "gpt-x"),
         ({"pretrained": "/c/models--Qwen--Qwen2.5-7B/snapshots/0a1b2c"}, "Qwen2.5-7B"),
         ({"pretrained": "a/b", "revision": "step-100", "load_in_4bit": True}, "b (step-100, 4bit)"),

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from medbench.results import model_path
+from medbench.model_names import model_path
 
 __all__ = ["portable"]
 

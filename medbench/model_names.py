@@ -1,0 +1,56 @@
+"""What tells two models apart, and the shortest names that still do."""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Set
+from typing import NamedTuple
+
+__all__ = ["Model", "display_names", "model_path"]
+
+METHODS = ("full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt_tuning")
+"""Last folders that say little alone."""
+OF_A_RECIPE = 3
+"""Folders of a recipe's name: a model and a benchmark, in either order, and a method."""
+HUB_CACHE = re.compile(r"models--(.+?)(?:/snapshots/[0-9a-f]+)?$")
+
+
+class Model(NamedTuple):
+    """What tells two models apart."""
+
+    base: str
+    """Path or Hub name, in the form of `model_path`."""
+    adapter: str
+    """The same; empty: none."""
+    variant: str
+    """Revision, quantisation, … as they are shown."""
+
+    def name(self, depth: int) -> str:
+        """Return a display name made of the last `depth` folders of each path, or its recipe's."""
+        base, adapter = (_end(path.split("/"), depth) for path in (self.base, self.adapter))
+        return base + (f" + {adapter}" if adapter else "") + self.variant
+
+
+def _end(parts: list[str], depth: int) -> str:
+    least = OF_A_RECIPE if parts[-1] in METHODS else 1
+    return "/".join(parts[-max(depth, least) :])
+
+
+def model_path(name: str) -> str:
+    """Return a path or a Hub name in one form, be it `./a/b/` or a folder of the Hub's cache."""
+    text = name.replace("\\", "/")
+    cached = HUB_CACHE.search(text)
+    plain = cached[1].replace("--", "/") if cached else text
+    return posixpath.normpath(plain) if plain else ""
+
+
+def display_names(models: Set[Model]) -> dict[Model, str]:
+    """Return a unique display name for each model, as short as can be."""
+    names: dict[Model, str] = {}
+    deepest = max((path.count("/") + 1 for m in models for path in (m.base, m.adapter)), default=1)
+    for depth in range(1, deepest + 1):
+        counts = Counter(model.name(depth) for model in models)
+        for model in models - names.keys():
+            if counts[model.name(depth)] == 1 or depth == deepest:
+                names[model] = model.name(depth)
+    return names
