@@ -266,21 +266,9 @@ def strange(folder: Path) -> None:
     path.write_text(path.read_text("utf-8").replace('"llama"', '"strange"'), "utf-8")
 
 
-def quantised(method: str) -> Callable[[Path], None]:
-    def change(folder: Path) -> None:
-        path = folder / "config.json"
-        config = json.loads(path.read_text("utf-8"))
-        config["quantization_config"] = {"quant_method": method, "bits": 4, "group_size": 32}
-        path.write_text(json.dumps(config), "utf-8")
-
-    return change
-
-
 @pytest.mark.parametrize(
     ("spoil", "line", "part"),
     [
-        (quantised("awq"), "", "gptqmodel`; --backend vllm runs AWQ and GPTQ weights"),
-        (quantised("gptq"), "", "optimum`); --backend vllm runs AWQ and GPTQ weights"),
         (shutil.rmtree, "", "no tokenizer for"),
         (without("tokenizer.json"), "", "no tokenizer for"),
         (without("model.safetensors"), "", "could not be loaded: Error no file named model.safe"),
