@@ -19,4 +19,4 @@ class Candidate:
     base_results: tuple[Path, ...] = ()
     """The same of its base, for paired differences."""
     base: str = ""
-    """A local folder to read the base from in place of the Hub; empty: the one of the provenance."""
+    """A local folder to read the base from in place of the Hub; empty: the provenance's."""
