@@ -4,7 +4,8 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess, run
+from subprocess import PIPE, Popen
+from typing import Self
 
 from peft import LoraConfig
 
@@ -39,15 +40,55 @@ def make_checkpoint(base: Path, folder: Path, commit: str | None = None) -> Path
     return folder
 
 
-def medbench(
-    hub: WritableHub, home: Path, *arguments: object, **more: str
-) -> "CompletedProcess[str]":
-    """Run `medbench` against a Hub, with a client that does not wait between its attempts."""
-    home.mkdir(parents=True, exist_ok=True)
-    code = (
-        "import sys, time; time.sleep = lambda _: None\n"
-        "from medbench.cli import main; main(sys.argv[1:])"
-    )
-    environment = hub.environment(home) | {"MEDBENCH_DATA": "sample"} | more
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return run(command, env=environment, cwd=home, capture_output=True, text=True)
+class Client:
+    """A process with `medbench` and the unmodified client, which does not wait between attempts.
+
+    with Client(hub, home) as client:
+        code, out, err = client("push", checkpoint, REPO)
+    """
+
+    def __init__(self, hub: WritableHub, home: Path, **more: str) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.log = home / "stderr.txt"
+        """What the process itself writes: the loggers of libraries."""
+        self.environment = hub.environment(home) | {"MEDBENCH_DATA": "sample"} | more
+        self.home = home
+
+    def __enter__(self) -> Self:
+        with self.log.open("w") as log:
+            self.process = Popen(
+                [sys.executable, "-c", SESSION],
+                stdin=PIPE, stdout=PIPE, stderr=log, text=True,
+                env=self.environment, cwd=self.home,
+            )  # fmt: skip
+        return self
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Run a command; return exit code, output and errors."""
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps(list(map(str, arguments))), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        code, out, err = json.loads(line)
+        return code, out, err
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin and self.process.stdout
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+SESSION = """
+import contextlib, io, json, sys, time
+time.sleep = lambda _: None
+from medbench.cli import main
+for line in sys.stdin:
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main(json.loads(line))
+        except SystemExit as end:
+            code = end.code or 0
+    print(json.dumps([code, out.getvalue(), err.getvalue()]), flush=True)
+"""

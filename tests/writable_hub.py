@@ -115,10 +115,11 @@ class Handler(hub_server.Handler):
         asked = json.loads(self.body)
         kind = f"{asked.get('type') or 'model'}s"
         repo = f"{asked.get('organization') or 'me'}/{asked['name']}"
-        if (kind, repo) in self.server.repositories:
-            raise Conflict(409, "You already created this repository")
-        self.server.add(kind, repo, private=asked.get("visibility") == "private")
-        self.say({"url": f"{self.server.url}/{'' if kind == 'models' else f'{kind}/'}{repo}"})
+        url = f"{self.server.url}/{'' if kind == 'models' else f'{kind}/'}{repo}"
+        is_there = (kind, repo) in self.server.repositories
+        if not is_there:
+            self.server.add(kind, repo, private=asked.get("visibility") == "private")
+        self.say({"url": url}, 409 if is_there else 200)
 
     def validate(self, _: Any) -> None:
         text = json.loads(self.body)["content"]

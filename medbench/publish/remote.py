@@ -75,8 +75,8 @@ def told(before: str) -> Iterator[None]:
     """
     try:
         yield
-    # the client wraps a failed upload in a RuntimeError, and answers it can't read in ValueErrors
-    except (broken(), OSError, RuntimeError, ValueError) as error:
+    # a failed upload is a RuntimeError; an answer that it can't read, a ValueError or a KeyError
+    except (broken(), OSError, RuntimeError, ValueError, KeyError) as error:
         raise PublishError(f"{before}: {reason(error)}") from None
 
 
