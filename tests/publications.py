@@ -19,6 +19,11 @@ from tests.writable_hub import WritableHub
 
 BASE, REPO = "org/tiny", "me/tiny-lora"
 LOG = [{"step": step, "loss": 2 / step} for step in (1, 2, 4, 8)]
+TINY = (
+    "{parameters: 60000, layers: 2, hidden_size: 32, intermediate_size: 64, heads: 4, kv_heads: 2, "
+    "vocabulary: 800, context: 8192, licence: apache-2.0}"
+)
+MACHINE = {"machine": "x86_64", "processors": 2, "devices": []}
 DATA = (
     Trained("mmedbench", "english", "train", "letters", "mixture", "Hub", 10_178, "ab" * 32),
     Trained("mmedbench", "chinese", "train", "letters", "mixture", "Hub", 27_400, "cd" * 32),
@@ -33,8 +38,11 @@ def make_checkpoint(base: Path, folder: Path, commit: str | None = None) -> Path
     id = BASE if commit else str(base)
     known = Base(id, "main", commit, "LlamaForCausalLM")
     command = ("medbench", "train", str(folder / "mine.yaml"))
-    write_provenance(folder, replace(FACTS, base=known, data=DATA, command=command))
-    (folder / RECIPE).write_text(to_yaml(load(write_recipe(base, folder.parent))))
+    write_provenance(
+        folder, replace(FACTS, base=known, data=DATA, command=command, hardware=MACHINE)
+    )
+    recipe = load(write_recipe(base, folder.parent), [f"model.facts={TINY}"])
+    (folder / RECIPE).write_text(to_yaml(recipe))
     (folder / STATE).write_text(json.dumps({"log_history": LOG, "best_model_checkpoint": None}))
     draw(LOG, "demo/x", folder / CURVE)
     return folder

@@ -26,22 +26,35 @@ class Licence:
     """Commercial use is not forbidden."""
     alike: bool = False
     """What is derived must carry the same terms."""
+    on_hub: bool = True
+    """The Hub knows it under this id; else it is `other` with a name there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What binds one model."""
 
-    id: str | None
-    """The licence that covers all of it; other: several do; None: the base's is not known."""
-    name: str
-    """For readers; of several, all of them."""
+    binding: tuple[Licence, ...]
+    """The licences that cover all of it; none: the base's is not known."""
     base: Licence | None
     """None: it is not stated, or not in our table."""
     data: tuple[Licence, ...]
     """Of the training data, each once."""
     unknown: tuple[str, ...]
     """Ids that are not in our table."""
+
+    @property
+    def id(self) -> str | None:
+        """The Hub's word for it; `other`: several licences, or one that it has no word for."""
+        if not self.binding:
+            return None
+        is_plain = len(self.binding) == 1 and self.binding[0].on_hub
+        return self.binding[0].id if is_plain else "other"
+
+    @property
+    def name(self) -> str:
+        """The same for readers."""
+        return " and ".join(one.name for one in self.binding)
 
     @property
     def commercial(self) -> bool:
@@ -72,14 +85,9 @@ def terms(base: str, data: Iterable[str]) -> Terms:
     unknown = tuple(one for one in [*filter(None, [base]), *stated] if one not in table)
     strict = [one for one in found if not one.commercial or one.alike]
     if own is None:
-        return Terms(None, base or "not known", None, found, unknown)
-    binding = {one.id: one for one in ([own] if own.alike or not strict else []) + strict}
+        return Terms((), None, found, unknown)
     if not own.commercial:
-        binding = {own.id: own} | {one.id: one for one in strict if one.alike}
-    name = " and ".join(one.name for one in binding.values())
-    return Terms(own.id if not binding else single(binding), name, own, found, unknown)
-
-
-def single(binding: dict[str, Licence]) -> str:
-    """Return the one licence's id, or the Hub's word for several."""
-    return next(iter(binding)) if len(binding) == 1 else "other"
+        strict = [one for one in strict if one.alike]  # the base forbids the same by itself
+    keeps_own = own.alike or not own.commercial or not strict
+    binding = dict.fromkeys(([own] if keeps_own else []) + strict)
+    return Terms(tuple(binding), own, found, unknown)

@@ -31,10 +31,10 @@ def percent(share: float) -> float:
     return round(100 * share, 2)
 
 
-def dataset_id(row: Scored) -> str:
-    """Return the benchmark's repository, or lm-eval's name for a task that is not ours."""
+def dataset_id(row: Scored) -> str | None:
+    """Return the benchmark's repository on the Hub; None: the task is not ours."""
     known = DATASETS.get((row.score.benchmark, row.score.subset))
-    return known.repo if known else row.score.benchmark
+    return known.repo if known else None
 
 
 def day(row: Scored) -> str:
@@ -63,7 +63,7 @@ def model_index(rows: Sequence[Scored]) -> "list[EvalResult]":
         EvalResult(
             task_type="question-answering",
             task_name=row.score.task,
-            dataset_type=dataset_id(row),
+            dataset_type=dataset_id(row) or row.score.benchmark,
             dataset_name=row.score.task,
             dataset_config=row.score.subset or None,
             dataset_split="test",
@@ -82,7 +82,7 @@ def eval_results(rows: Sequence[Scored], repo: str) -> bytes:
 
     entries = [
         EvalResultEntry(
-            dataset_id=dataset_id(row),
+            dataset_id=repository,
             task_id=row.score.task,
             value=percent(row.score.value),
             date=day(row),
@@ -91,7 +91,7 @@ def eval_results(rows: Sequence[Scored], repo: str) -> bytes:
             notes=f"medbench {__version__}: {setting(row)}",
         )
         for row in rows
-        if row.is_published
+        if row.is_published and (repository := dataset_id(row))
     ]
     text = yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True)
     return text.encode()
@@ -129,6 +129,15 @@ def every_eval_ever(rows: Sequence[Scored], repo: str, base: HubBase) -> bytes:
     return f"{json.dumps(record, indent=2, ensure_ascii=False)}\n".encode()
 
 
+def source_data(row: Scored) -> dict[str, Any]:
+    """Return where a score's questions are from."""
+    name, repository = row.score.benchmark, dataset_id(row)
+    if repository is None:
+        return {"dataset_name": name, "source_type": "other"}
+    size = {"hf_split": "test", "samples_number": row.score.n}
+    return {"dataset_name": name, "source_type": "hf_dataset", "hf_repo": repository, **size}
+
+
 def entry(row: Scored) -> dict[str, Any]:
     """Return one score of the record; shares are within [0, 1]."""
     score = row.score
@@ -138,13 +147,7 @@ def entry(row: Scored) -> dict[str, Any]:
         uncertainty["standard_error"] = {"value": score.stderr, "method": "analytic"}
     return {
         "evaluation_name": score.task,
-        "source_data": {
-            "dataset_name": score.benchmark,
-            "source_type": "hf_dataset",
-            "hf_repo": dataset_id(row),
-            "hf_split": "test",
-            "samples_number": score.n,
-        },
+        "source_data": source_data(row),
         "evaluation_timestamp": f"{score.date:.0f}",
         "metric_config": {
             "evaluation_description": f"accuracy, read by {score.filter}",

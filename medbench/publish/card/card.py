@@ -57,11 +57,9 @@ def card_data(subject: Subject) -> "ModelCardData":
     terms, method = subject.terms, subject.candidate.checkpoint.provenance.method
     licence: dict[str, Any] = {"license": terms.id}
     if terms.id == "other":
-        strict = [one for one in (terms.base, *terms.data) if one and one.name in terms.name]
-        licence |= {"license_name": "-and-".join(one.id for one in strict),
-                    "license_link": strict[0].link}  # fmt: skip
+        names = "-and-".join(one.id for one in terms.binding)
+        licence |= {"license_name": names, "license_link": terms.binding[0].link}
     tags = ["medical", "question-answering", "medbench", method]
-    tags += ["text-generation-inference"] * (not subject.is_adapter)
     found = model_index(subject.scores.rows)
     return ModelCardData(
         base_model=subject.base.id,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from medbench.report.formats import markdown_escape
 from medbench.results import one_line
 
-__all__ = ["block", "escaped", "table", "without_folders"]
+__all__ = ["block", "escaped", "line", "table", "without_folders"]
 
 FOLDERS = re.compile(r"(?<![\w/:.])(?:~|[A-Za-z]:)?[\\/](?:[^\s\\/:;,'\"]+[\\/])+")
 """The folders of an absolute path; an address begins with a word and a colon."""
@@ -14,8 +14,12 @@ FOLDERS = re.compile(r"(?<![\w/:.])(?:~|[A-Za-z]:)?[\\/](?:[^\s\\/:;,'\"]+[\\/])
 
 def escaped(text: str) -> str:
     """Return text on one line with nothing that Markdown, HTML or a link reads as its own."""
-    line = markdown_escape(one_line(text))
-    return re.sub(r"^(\d*)([#+\-.)])", r"\1\\\2", line)
+    return markdown_escape(one_line(text))
+
+
+def line(text: str) -> str:
+    """Return the same for the start of a line, where more signs mean something."""
+    return re.sub(r"^(\d*)([#+\-.)])", r"\1\\\2", escaped(text))
 
 
 def without_folders(text: str) -> str:

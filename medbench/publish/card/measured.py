@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from medbench.publish.card.markdown import block, escaped, table, without_folders
+from medbench.publish.card.markdown import block, escaped, line, table, without_folders
 from medbench.publish.card.subject import Subject
 from medbench.publish.scores import Scored
 from medbench.report.compare.comparison import LEVEL, Contrast
@@ -92,7 +92,7 @@ def score_notes(subject: Subject) -> Iterator[str]:
             "† Asked on questions that medbench brings along for trying things: no score of the "
             "benchmark, and in no leaderboard."
         )
-    yield from (escaped(without_folders(one)) for one in scores.notes)
+    yield from (line(without_folders(one)) for one in scores.notes)
 
 
 def certificate(subject: Subject) -> str:

@@ -1,5 +1,6 @@
 """How to load a published model: code that runs as it stands (the tests run it)."""
 
+import json
 from dataclasses import replace
 from textwrap import dedent
 
@@ -44,7 +45,7 @@ def inputs(subject: Subject) -> str:
     lines = [f"prompt = {literal(prompt(subject))}"]
     if data.template != "chat":
         return "\n".join([*lines, 'inputs = tokenizer(prompt, return_tensors="pt")'])
-    system = [f'{{"role": "system", "content": {data.system!r}}}, '] if data.system else []
+    system = [f'{{"role": "system", "content": {quoted(data.system)}}}, '] if data.system else []
     return "\n".join([
         *lines,
         f'turns = [{"".join(system)}{{"role": "user", "content": prompt}}]',
@@ -54,12 +55,17 @@ def inputs(subject: Subject) -> str:
     ])  # fmt: skip
 
 
+def quoted(text: str) -> str:
+    """Return text as Python and formatters write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def literal(text: str) -> str:
     """Return text as Python writes it, one line of it a line."""
     lines = text.splitlines(keepends=True) or [""]
     if len(lines) == 1:
-        return repr(text)
-    return "(\n" + "".join(f"    {line!r}\n" for line in lines) + ")"
+        return quoted(text)
+    return "(\n" + "".join(f"    {quoted(line)}\n" for line in lines) + ")"
 
 
 def load_in_python(subject: Subject) -> str:
@@ -69,15 +75,15 @@ def load_in_python(subject: Subject) -> str:
         imports = "from peft import PeftModel\n"
         load = dedent(f"""\
             base = AutoModelForCausalLM.from_pretrained(
-                {base.id!r}, revision={base.revision!r}, dtype="auto"
+                {quoted(base.id)}, revision={quoted(base.revision)}, dtype="auto"
             )
             model = PeftModel.from_pretrained(base, {repo!r}).eval()""")
     else:
         imports = ""
-        load = f'model = AutoModelForCausalLM.from_pretrained({repo!r}, dtype="auto").eval()'
+        load = f'model = AutoModelForCausalLM.from_pretrained({quoted(repo)}, dtype="auto").eval()'
     return (
         f"{imports}from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({repo!r})\n{load}\n\n{inputs(subject)}\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({quoted(repo)})\n{load}\n\n{inputs(subject)}\n"
         f"output = model.generate(**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False)\n"
         'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], '
         "skip_special_tokens=True))"
@@ -100,25 +106,27 @@ def load_in_vllm(subject: Subject) -> str:
     """Return the program for vLLM."""
     base, repo = subject.base, subject.repo
     chat = subject.recipe.data.template == "chat"
-    ask = "llm.chat([{'role': 'user', 'content': prompt}]" if chat else "llm.generate(prompt"
+    ask = 'llm.chat([{"role": "user", "content": prompt}]' if chat else "llm.generate(prompt"
     settings = f"SamplingParams(temperature=0, max_tokens={NEW_TOKENS})"
     if not subject.is_adapter:
-        imports, load, more = "", f"llm = LLM({repo!r})", ""
+        imports, more = "from vllm import LLM, SamplingParams\n", ""
+        load = f"llm = LLM({quoted(repo)})"
     else:
         rank = read_adapter(subject.candidate.checkpoint.path).rank
         imports = (
             "from huggingface_hub import snapshot_download\n"
+            "from vllm import LLM, SamplingParams\n"
             "from vllm.lora.request import LoRARequest\n"
         )
         load = dedent(f"""\
             llm = LLM(
-                {base.id!r}, revision={base.revision!r}, tokenizer={repo!r},
+                {quoted(base.id)}, revision={quoted(base.revision)}, tokenizer={quoted(repo)},
                 enable_lora=True, max_lora_rank={next(one for one in VLLM_RANKS if one >= rank)},
             )
-            adapter = LoRARequest("adapter", 1, snapshot_download({repo!r}))""")
+            adapter = LoRARequest("adapter", 1, snapshot_download({quoted(repo)}))""")
         more = ", lora_request=adapter"
     return (
-        f"from vllm import LLM, SamplingParams\n{imports}\n{load}\n\n"
+        f"{imports}\n{load}\n\n"
         f"prompt = {literal(prompt(subject))}\n"
         f"answers = {ask}, {settings}{more})\nprint(answers[0].outputs[0].text)"
     )
