@@ -68,7 +68,7 @@ def assert_secret(*texts: str) -> None:
         (COMMIT, 429, "too many requests (429)"),
         (COMMIT, 504, "the Hub failed (504)"),
         (COMMIT, "cut", "the connection broke"),
-        (COMMIT, 418, "it refuses (418): a fault was asked for (<token>)"),
+        (COMMIT, 418, "it refuses (418): a fault was asked for (<token>"),
     ],
 )
 def test_a_fault_is_told_and_a_rerun_finishes(
