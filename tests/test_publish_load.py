@@ -75,7 +75,9 @@ def test_code_of_the_card(hub: WritableHub, published: Path) -> None:
 
 def test_lm_eval_line_of_the_card(hub: WritableHub, published: Path) -> None:
     (commands,) = snippets(hub, "sh")
-    line = next(one for one in commands.splitlines() if one.startswith("lm_eval "))
+    line = next(
+        one for one in commands.replace("\\\n", "").splitlines() if one.startswith("lm_eval ")
+    )
     home = published / "lm_eval"
     home.mkdir()
     done = run(

@@ -135,6 +135,13 @@ def test_branch_tag_and_pull_request(hub: WritableHub, client: Client, checkpoin
     assert not there.files("main")
 
 
+def test_nothing_private_becomes_public(hub: WritableHub, client: Client, checkpoint: Path) -> None:
+    hub.add("models", REPO)
+    code, _, err = client("push", checkpoint, REPO, "--private")
+    assert code == 1 and "it is there already, and public" in err
+    assert (hub.commits(REPO), hub.uploads) == (0, [])
+
+
 def test_a_base_of_this_machine_is_named_or_refused(
     hub: WritableHub, client: Client, tiny_model: Path, checkpoint: Path, tmp_path: Path
 ) -> None:

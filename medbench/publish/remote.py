@@ -171,6 +171,7 @@ def send(content: Content, place: Place, message: str, outdated: Sequence[str] =
         api.create_repo(
             place.repo, repo_type=place.kind, private=place.private or None, exist_ok=True
         )
+        check_private(api, place)
         found = heads(api, place)
         if place.branch not in found:
             api.create_branch(place.repo, branch=place.branch, repo_type=place.kind)
@@ -186,6 +187,12 @@ def send(content: Content, place: Place, message: str, outdated: Sequence[str] =
                 place.repo, tag=place.tag, revision=sent.commit, repo_type=place.kind, exist_ok=True
             )
     return sent
+
+
+def check_private(api: Any, place: Place) -> None:
+    """Refuse to publish what is to be private; RuntimeError, which `told` words."""
+    if place.private and not api.repo_info(place.repo, repo_type=place.kind).private:
+        raise RuntimeError("it is there already, and public; make it private, or drop --private")
 
 
 def check_tag(api: Any, place: Place, commit: str | None) -> None:

@@ -77,7 +77,7 @@ def load_in_python(subject: Subject) -> str:
             base = AutoModelForCausalLM.from_pretrained(
                 {quoted(base.id)}, revision={quoted(base.revision)}, dtype="auto"
             )
-            model = PeftModel.from_pretrained(base, {repo!r}).eval()""")
+            model = PeftModel.from_pretrained(base, {quoted(repo)}).eval()""")
     else:
         imports = ""
         load = f'model = AutoModelForCausalLM.from_pretrained({quoted(repo)}, dtype="auto").eval()'
@@ -137,14 +137,10 @@ def score_command(subject: Subject) -> str:
     repo, base = subject.repo, subject.base
     scored = [row.score.task for row in subject.scores.rows]
     tasks = ",".join(scored or subject.recipe.evaluation.tasks or ("mmedbench",))
-    if not subject.is_adapter:
-        return (
-            f"medbench eval {repo} --tasks '{tasks}'\n"
-            f"lm_eval --model hf --model_args pretrained={repo} --tasks '{tasks}'"
-        )
-    return (
-        f"medbench eval {base.id} --revision {base.revision} --adapter {repo} "
-        f"--tokenizer {repo} --tasks '{tasks}'\n"
-        f"lm_eval --model hf --model_args pretrained={base.id},peft={repo},tokenizer={repo} "
-        f"--tasks '{tasks}'"
-    )
+    ours, plain = [f"medbench eval {repo}"], f"pretrained={repo}"
+    if subject.is_adapter:
+        ours = [f"medbench eval {base.id}", f"--revision {base.revision}"]
+        ours += [f"--adapter {repo}", f"--tokenizer {repo}"]
+        plain = f"pretrained={base.id},peft={repo},tokenizer={repo}"
+    commands = (ours, ["lm_eval --model hf", f"--model_args {plain}"])
+    return "\n".join(" \\\n    ".join([*words, f"--tasks '{tasks}'"]) for words in commands)
