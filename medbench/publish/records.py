@@ -50,7 +50,7 @@ def setting(row: Scored) -> str:
     return (
         f"protocol {score.protocol or 'letters'}, {shots}"
         f"chat template {'on' if score.chat_template else 'off'}, n = {score.n}{limit}, "
-        f"95 % Wilson interval {percent(row.low):.1f} to {percent(row.high):.1f}, "
+        f"95 % Wilson interval {100 * row.low:.1f} to {100 * row.high:.1f}, "
         f"task version {score.version or 'unknown'}"
     )
 
