@@ -11,6 +11,7 @@ from subprocess import run
 
 import pytest
 
+from medbench.engine.smollm2 import smollm2
 from tests.hub_server import run as run_code
 from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import WritableHub
@@ -24,17 +25,37 @@ def hub() -> Iterator[WritableHub]:
         yield hub
 
 
+def publish_scored(hub: WritableHub, base: Path, folder: Path, *tasks: object) -> None:
+    """Make an adapter, score it, and put it on the Hub with its scores."""
+    checkpoint = make_checkpoint(base, folder / "lora", hub.publish(BASE, base))
+    with Client(hub, folder / "home") as client:
+        code, _, err = client("eval", checkpoint, *tasks, "--output", folder / "before")
+        assert code == 0, err
+        code, _, err = client("push", checkpoint, REPO, "--results", folder / "before")
+        assert code == 0, err
+
+
+def score_again(hub: WritableHub, folder: Path, *tasks: object) -> None:
+    """Score what is on the Hub in a fresh cache, by its id and as a pulled folder."""
+    commit = hub.repositories["models", BASE].commit_of("main")
+    by_id = (BASE, "--revision", commit, "--adapter", REPO, "--tokenizer", REPO)
+    with Client(hub, folder / "fresh") as client:
+        code, _, err = client("eval", *by_id, *tasks, "--output", folder / "by_id")
+        assert code == 0, err
+        code, _, err = client("pull", REPO, folder / "pulled")
+        assert code == 0, err
+        code, _, err = client("eval", folder / "pulled", *tasks, "--output", folder / "after")
+        assert code == 0, err
+    before = answers(folder / "before")
+    assert len(before) == 1
+    assert answers(folder / "by_id") == answers(folder / "after") == before
+
+
 @pytest.fixture(scope="module")
 def published(hub: WritableHub, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a checkpoint, which is on the Hub with its scores."""
     folder = tmp_path_factory.mktemp("published")
-    commit = hub.publish(BASE, tiny_model)
-    checkpoint = make_checkpoint(tiny_model, folder / "lora", commit)
-    with Client(hub, folder / "home") as client:
-        code, _, err = client("eval", checkpoint, *TASKS, "--output", folder / "before")
-        assert code == 0, err
-        code, _, err = client("push", checkpoint, REPO, "--results", folder / "before")
-        assert code == 0, err
+    publish_scored(hub, tiny_model, folder, *TASKS)
     return folder
 
 
@@ -51,19 +72,7 @@ def snippets(hub: WritableHub, language: str) -> list[str]:
 
 
 def test_same_answers_from_a_fresh_cache(hub: WritableHub, published: Path) -> None:
-    commit = hub.repositories["models", BASE].commit_of("main")
-    by_id = (BASE, "--revision", commit, "--adapter", REPO, "--tokenizer", REPO)
-    with Client(hub, published / "fresh") as client:
-        code, _, err = client("eval", *by_id, *TASKS, "--output", published / "by_id")
-        assert code == 0, err
-        code, _, err = client("pull", REPO, published / "pulled")
-        assert code == 0, err
-        words = ("eval", published / "pulled", *TASKS, "--output", published / "pulled_runs")
-        code, _, err = client(*words)
-        assert code == 0, err
-    before = answers(published / "before")
-    assert len(before) == 1
-    assert answers(published / "by_id") == answers(published / "pulled_runs") == before
+    score_again(hub, published, *TASKS)
 
 
 def test_code_of_the_card(hub: WritableHub, published: Path) -> None:
@@ -98,3 +107,11 @@ def test_vllm_code_of_the_card(hub: WritableHub, published: Path) -> None:
     program = snippets(hub, "python")[1]
     done = run_code(program, hub.environment(published / "vllm"))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_same_answers_of_a_real_model(tmp_path: Path) -> None:
+    tasks = ("--tasks", "usmle", "--limit", 3)
+    with WritableHub() as hub:
+        publish_scored(hub, smollm2(), tmp_path, *tasks)
+        score_again(hub, tmp_path, *tasks)
