@@ -4,6 +4,7 @@ MedbenchError
 ├── DataError      rows cannot be found or read
 │   └── CorruptData  rows are there, but no program can read them
 ├── ModelError     a model, an adapter or a backend cannot be loaded
+├── PublishError   something cannot go to the Hub, or come from it
 ├── RecipeError    a recipe cannot be read, or its settings do not go together
 ├── ResultError    a result file cannot be read
 ├── TaskError      a task name is unknown, or a task cannot run as asked
@@ -17,6 +18,7 @@ __all__ = [
     "MedbenchError",
     "MissingExtra",
     "ModelError",
+    "PublishError",
     "RecipeError",
     "ResultError",
     "TaskError",
@@ -38,6 +40,10 @@ class CorruptData(DataError):
 
 class ModelError(MedbenchError):
     """A model, an adapter or a backend cannot be loaded."""
+
+
+class PublishError(MedbenchError):
+    """Something cannot go to the Hub, or come from it."""
 
 
 class RecipeError(MedbenchError):

@@ -49,6 +49,7 @@ def sample(number: int, asked: Question, said: str, generated: bool = False) -> 
         "filtered_resps": [read] if generated else [
             [str(-1.0 if choice == chosen else -2.0), "False"] for choice in choices],
         "filter": "extract" if generated else "none",
+        "metrics": ["acc"],
         "acc": float(set(letters) == asked.gold),
         "doc_hash": hashlib.sha256(json.dumps(doc, sort_keys=True).encode()).hexdigest(),
     }  # fmt: skip

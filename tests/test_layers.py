@@ -14,8 +14,9 @@ PACKAGE = Path(medbench.__file__).parent
 ROWS = [
     {"__main__", "docs"},
     {"cli"},
+    {"publish"},
     {"pipeline", "leaderboard"},
-    {"report", "hub", "engine", "training"},
+    {"report", "engine", "training"},
     {"scoring", "data", "drawing"},
     {"recipe", "checkpoint", "results", "reported", "question"},
     {"errors", "paths", "model_names", "__version__"},
@@ -27,7 +28,7 @@ HOMES = {
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),
     **dict.fromkeys(("lm_eval", "vllm"), ("engine/", "pipeline/steps.py")),
     "matplotlib": ("report/", "drawing.py", "training/curve.py"),
-    "huggingface_hub": ("data/", "engine/adapter.py", "hub.py"),
+    "huggingface_hub": ("data/", "engine/adapter.py", "publish/"),
 }
 
 

@@ -80,6 +80,13 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
             warnings.filterwarnings("ignore", "You passed `quantization_config`", UserWarning)
             super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
 
+    def _create_tokenizer(
+        self, pretrained: Any, tokenizer: Any, revision: str | None = "main", **kwargs: Any
+    ) -> None:
+        # the revision is the model's; another repository has no such commit
+        own = "main" if isinstance(tokenizer, str) and tokenizer != pretrained else revision
+        super()._create_tokenizer(pretrained, tokenizer, revision=own, **kwargs)
+
     def _loglikelihood_tokens(
         self,
         requests: list[Encoded],

@@ -1,0 +1,22 @@
+"""What is to be published: a checkpoint, and the results that were measured with it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medbench.checkpoint import Checkpoint
+
+__all__ = ["Candidate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A checkpoint on its way to the Hub."""
+
+    checkpoint: Checkpoint
+    """Weights, recipe and provenance."""
+    results: tuple[Path, ...] = ()
+    """lm-eval's result files of the checkpoint, samples beside them."""
+    base_results: tuple[Path, ...] = ()
+    """The same of its base, for paired differences."""
+    base: str = ""
+    """A local folder to read the base from in place of the Hub; empty: the provenance's."""

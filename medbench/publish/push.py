@@ -1,0 +1,195 @@
+"""`medbench push`: a checkpoint with its card, its scores and its certificate, in one commit."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from medbench import checkpoint as checkpoints
+from medbench.checkpoint import CURVE, RECIPE, Checkpoint
+from medbench.errors import PublishError
+from medbench.leaderboard.measured import measured_runs
+from medbench.publish.base import HubBase, check_repo, hub_base
+from medbench.publish.candidate import Candidate
+from medbench.publish.card.card import model_card
+from medbench.publish.card.subject import Subject
+from medbench.publish.content import Content, check_secrets, checkpoint_content
+from medbench.publish.gates import Finding, run_gates
+from medbench.publish.records import eval_results, every_eval_ever
+from medbench.publish.remote import Place, Sent, send
+from medbench.publish.scores import Scores, scores_of
+from medbench.recipe import load
+
+__all__ = ["CARD", "OUTDATED", "Order", "Prepared", "prepare", "push"]
+
+CARD = "README.md"
+RESULTS = "results"
+EVAL_RESULTS = ".eval_results/medbench.yaml"
+EVERY_EVAL_EVER = f"{RESULTS}/every_eval_ever.json"
+OUTDATED = (
+    "*.safetensors", "*.safetensors.index.json", "adapter_config.json", "config.json",
+    "generation_config.json", "adapter_model.bin", "pytorch_model*.bin", f"{CURVE}.*",
+)  # fmt: skip
+"""What must not stay beside new weights: the Hub's libraries would load the old ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One push, as asked for on the command line."""
+
+    candidate: Candidate
+    place: Place
+    base_model: str | None = None
+    """ID or ID@REVISION of the base on the Hub; None: as training noted."""
+    merged: bool = False
+    """Merge the adapter into its base first."""
+    skip: tuple[str, ...] = ()
+    """Gates that do not stop it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is to be published."""
+
+    content: Content
+    outdated: tuple[str, ...]
+    """Patterns of files that go if they are not in the content."""
+    notes: tuple[str, ...]
+    """What the publisher should know."""
+
+
+def push(order: Order) -> Sent:
+    """Publish a checkpoint, after the gates.
+
+    Raises:
+        MedbenchError: everything that can be known without the Hub; what a gate found; why the Hub
+            did not take it. Nothing is published then.
+    """
+    check_repo(order.place.repo)
+    check(order)
+    findings = run_gates(order.candidate, order.skip)
+    stopped = [one for one in findings if not one.passed and one.gate not in order.skip]
+    if stopped:
+        told = "\n".join(f"  {one.gate}: {line}" for one in stopped
+                         for line in one.report.splitlines())  # fmt: skip
+        words = " ".join(f"--skip {one.gate}" for one in stopped)
+        raise PublishError(f"nothing was published:\n{told}\n{words} publishes it all the same")
+    with prepare(order, findings) as prepared:
+        message = f"medbench: {order.candidate.checkpoint.provenance.recipe}"
+        return send(prepared.content, order.place, message, prepared.outdated)
+
+
+def check(order: Order) -> None:
+    """Refuse what cannot become a publication, before the gates load a model.
+
+    Raises:
+        MedbenchError: base, files or results are not fit.
+    """
+    checkpoint = order.candidate.checkpoint
+    base = hub_base(checkpoint, order.base_model)
+    if order.merged and not checkpoint.is_adapter:
+        raise PublishError(f"--merged: {checkpoint.path} is a whole model; push it as it is")
+    checkpoint_content(checkpoint, base, order.place.repo)
+    scores_of(order.candidate)
+    result_content(order.candidate.results)
+
+
+@contextmanager
+def prepare(order: Order, findings: tuple[Finding, ...] | None) -> Iterator[Prepared]:
+    """Gather everything that is published; a merged model lies in a temporary folder.
+
+    Args:
+        order: what was asked for.
+        findings: of the gates; None: they were not run.
+
+    Raises:
+        MedbenchError: what is wrong with the checkpoint or its results.
+    """
+    from huggingface_hub import get_token
+
+    check_repo(order.place.repo)
+    own = order.candidate.checkpoint
+    base = hub_base(own, order.base_model)
+    scores = scores_of(order.candidate)
+    with as_published(own, merged=order.merged) as checkpoint:
+        content = checkpoint_content(checkpoint, base, order.place.repo)
+        subject = described(order, base, checkpoint, scores, content, findings)
+        content |= result_content(order.candidate.results)
+        if any(row.is_published for row in scores.rows):
+            content[EVAL_RESULTS] = eval_results(scores.rows, order.place.repo)
+            content[EVERY_EVAL_EVER] = every_eval_ever(scores.rows, order.place.repo, base)
+        content[CARD] = model_card(subject).encode()
+        check_secrets(content, get_token())
+        old = (f"{RESULTS}/*", EVAL_RESULTS) if order.candidate.results else ()
+        yield Prepared(content, (*OUTDATED, *old), tuple(notes(subject)))
+
+
+@contextmanager
+def as_published(checkpoint: Checkpoint, *, merged: bool) -> Iterator[Checkpoint]:
+    """Give the checkpoint, or the model that comes of merging it."""
+    if not merged:
+        yield checkpoint
+        return
+    from medbench.training.merge import merge
+
+    with tempfile.TemporaryDirectory(prefix="medbench-push-") as folder:
+        target = merge(checkpoint.path, Path(folder) / "merged").path
+        yield checkpoints.read(target)
+
+
+def described(
+    order: Order,
+    base: HubBase,
+    checkpoint: Checkpoint,
+    scores: Scores,
+    content: Content,
+    findings: tuple[Finding, ...] | None,
+) -> Subject:
+    """Return what the card tells."""
+    text = content[RECIPE]
+    assert isinstance(text, bytes), "the recipe is written anew"
+    return Subject(
+        repo=order.place.repo,
+        candidate=order.candidate,
+        base=base,
+        recipe=load(checkpoint.recipe),
+        recipe_text=text.decode(),
+        is_adapter=checkpoint.is_adapter,
+        is_merged=order.merged,
+        scores=scores,
+        findings=findings,
+        skipped=order.skip,
+        has_curve=f"{CURVE}.png" in content,
+    )
+
+
+def result_content(results: Sequence[Path], below: str = RESULTS) -> Content:
+    """Return result files as `medbench add` keeps them: no benchmark's text, no machine's folders.
+
+    Raises:
+        ResultError: they cannot be read.
+        PublishError: two runs of one second have different content.
+    """
+    content: Content = {}
+    for run in measured_runs(list(results)) if results else []:
+        for name, file in run.files().items():
+            path = f"{below}/{name}"
+            if content.get(path, file) != file:
+                raise PublishError(f"two runs have a file {name}, with different content")
+            content[path] = file
+    return content
+
+
+def notes(subject: Subject) -> Iterator[str]:
+    """Yield what the publisher should know before it is public."""
+    if not subject.scores.rows:
+        yield "no --results: the card has no scores"
+    elif not any(row.contrast for row in subject.scores.rows):
+        yield "no --base-results: the card cannot tell whether training helped"
+    if not all(row.is_published for row in subject.scores.rows):
+        yield "scores on the packaged sample are marked in the card, and in no machine's record"
+    if subject.terms.id is None:
+        yield "the base's licence is not known: the card has none; model.facts.licence states it"
+    if not subject.has_curve:
+        yield f"there is no {CURVE}.png: the card has no picture of the training"

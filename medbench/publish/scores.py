@@ -1,0 +1,127 @@
+"""The scores in a card: with intervals, and with what training changed on the same questions."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medbench.errors import PublishError, ResultError
+from medbench.publish.candidate import Candidate
+from medbench.report.compare.comparison import Contrast, compare_runs
+from medbench.report.compare.samples import own_scores
+from medbench.results import Score, read_results
+from medbench.scoring.statistics import wilson
+
+__all__ = ["Scored", "Scores", "scores_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One task's accuracy."""
+
+    score: Score
+    """Value, n and settings."""
+    low: float
+    """Of the 95 % Wilson interval."""
+    high: float
+    source: str
+    """Where the rows came from: Hub, bundle, sample; empty where the run does not say."""
+    unread: float
+    """Share of outputs in which no answer was found."""
+    contrast: Contrast | None
+    """The base (A) against this model (B); None: it was not compared."""
+
+    @property
+    def is_published(self) -> bool:
+        """It was measured on the benchmark, rather than on questions for trying things."""
+        return self.source != "sample" and self.score.n > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """All that was measured."""
+
+    rows: tuple[Scored, ...] = ()
+    """By task."""
+    overall: Contrast | None = None
+    """All questions of all tasks alike; None: one task, or no comparison."""
+    base: str = ""
+    """The base's name in its results."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know."""
+
+
+def scores_of(candidate: Candidate) -> Scores:
+    """Read a candidate's results, and compare them with its base's.
+
+    Raises:
+        ResultError: results cannot be read or compared.
+        PublishError: they hold several models.
+    """
+    if not candidate.results:
+        if candidate.base_results:
+            raise PublishError("--base-results: there are no --results to compare them with")
+        return Scores()
+    results = read_results(candidate.results)
+    models = sorted({score.model for score in results.scores})
+    if len(models) > 1:
+        raise PublishError(
+            f"--results hold {len(models)} models ({', '.join(models)}): name those of one"
+        )
+    own = own_scores(results.scores)
+    if not own:
+        raise ResultError(f"{', '.join(map(str, candidate.results))}: no accuracies inside")
+    unread = {(score.task, score.filter): score.value for score in results.scores
+              if score.metric == "unparsed"}  # fmt: skip
+    contrasts, overall, base, notes = against_base(candidate)
+    rows = [
+        Scored(
+            score,
+            *(wilson(round(score.value * score.n), score.n) if score.n else (0.0, 1.0)),
+            source_of(score),
+            unread.get((score.task, score.filter), 0.0),
+            contrasts.get(score.task),
+        )
+        for score in own
+    ]
+    return Scores(tuple(rows), overall, base, (*results.notes, *notes))
+
+
+def against_base(
+    candidate: Candidate,
+) -> tuple[dict[str, Contrast], Contrast | None, str, Sequence[str]]:
+    """Return each task's contrast with the base, the overall one, the base's name and notes."""
+    if not candidate.base_results:
+        return {}, None, "", ()
+    if len(candidate.results) > 1 or len(candidate.base_results) > 1:
+        raise PublishError(
+            "to compare with --base-results, give one folder each: it may hold several result files"
+        )
+    found = compare_runs(candidate.base_results[0], candidate.results[0])
+    contrasts = {one.task.task: one.contrast for one in found.tasks}
+    return contrasts, found.overall, found.a.model, found.notes
+
+
+def source_of(score: Score) -> str:
+    """Return where a task's rows came from, as `medbench eval` wrote beside the results."""
+    stamp = score.source.stem.removeprefix("results_")
+    file = score.source.with_name(f"medbench_{stamp}.json")
+    return str(facts(file).get("tasks", {}).get(score.task, {}).get("source", ""))
+
+
+def facts(file: Path) -> dict[str, Any]:
+    """Return what `medbench eval` wrote beside its results, nothing where it did not.
+
+    Raises:
+        ResultError: it is no JSON object.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ResultError(f"{file}: not JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise ResultError(f"{file}: not a JSON object")
+    return content
