@@ -69,7 +69,7 @@ def main() -> None:
             flush=True,
         )
         board = [sys.executable, "-m", "medbench", "board", str(tree)]
-        output = ["--output", str(Path(folder, "out"))]
+        output = ["--html", "--output", str(Path(folder, "out"))]
         commands = {
             "json.load": [sys.executable, "-c", FLOOR, str(tree)],
             "tables": board,
