@@ -12,6 +12,8 @@ from medbench.errors import MedbenchError, ResultError
 from medbench.leaderboard.command import add_add, add_check
 from medbench.paths import CONTENT_FOLDERS
 from medbench.pipeline.command import add_run
+from medbench.publish.certify_command import add_certify
+from medbench.publish.verify_command import add_verify
 from medbench.report.compare.command import add_compare
 from medbench.training.command import add_train
 
@@ -62,6 +64,8 @@ def parser() -> argparse.ArgumentParser:
     add_run(commands.add_parser("run", help="train, evaluate, compare: what was not done yet"))
     add_merge(commands.add_parser("merge", help="make an adapter part of its base"))
     add_ask(commands.add_parser("ask", help="put one question to a model"))
+    add_certify(commands.add_parser("certify", help="check a checkpoint before it is published"))
+    add_verify(commands.add_parser("verify", help="ask a published checkpoint some of it again"))
     add_board(commands.add_parser("board", help="make tables and a figure out of results"))
     add_compare(commands.add_parser("compare", help="tell whether B differs from A, and where"))
     add_add(commands.add_parser("add", help="put results on a leaderboard, after checking them"))

@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import yaml
 from peft import LoraConfig
 from transformers import AutoTokenizer
 
@@ -15,10 +16,15 @@ from tests.adapted_models import LORA, base_model, save_adapter
 from tests.training_runs import write_recipe
 
 
-def describe(folder: Path, base: Path, **changes: Any) -> Candidate:
+def describe(
+    folder: Path, base: Path, mixture: tuple[dict[str, Any], ...] = (), **changes: Any
+) -> Candidate:
     """Write the recipe and the provenance of a checkpoint, and read it."""
     recipe = write_recipe(base, folder)
-    recipe.rename(folder / "recipe.yaml")
+    content = yaml.safe_load(recipe.read_text("utf-8"))
+    content["data"]["mixture"] = list(mixture) or content["data"]["mixture"]
+    recipe.unlink()
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     facts: dict[str, Any] = {
         "recipe": "small", "method": "lora", "base": Base(str(base), "main", None, "LlamaForCausalLM"),
         "data": tuple(trained(load(folder / "recipe.yaml"))), "examples": 18, "steps": 8,

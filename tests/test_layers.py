@@ -14,20 +14,21 @@ PACKAGE = Path(medbench.__file__).parent
 ROWS = [
     {"__main__", "docs"},
     {"cli"},
+    {"publish"},
     {"pipeline", "leaderboard"},
-    {"report", "hub", "engine", "training"},
+    {"report", "engine", "training"},
     {"scoring", "data"},
     {"recipe", "checkpoint", "results", "reported", "question"},
     {"errors", "paths", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
-RUNS_MODELS = ("engine/", "training/")
+RUNS_MODELS = ("engine/", "training/", "publish/gates/")
 HOMES = {
     **dict.fromkeys(("torch", "transformers"), (*RUNS_MODELS, "scoring/rationale.py")),
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),
     **dict.fromkeys(("lm_eval", "vllm"), ("engine/", "pipeline/steps.py")),
     "matplotlib": ("report/", "training/curve.py"),
-    "huggingface_hub": ("data/", "engine/adapter.py", "hub.py"),
+    "huggingface_hub": ("data/", "engine/adapter.py", "publish/"),
 }
 
 

@@ -135,6 +135,6 @@ def average(a: Reading, b: Reading) -> float:
 
 
 def alike(a: Reading, b: Reading) -> float:
-    """Return the share of equal letters."""
-    found = [x == y for x, y in zip(a.letters, b.letters, strict=True)]
-    return sum(found) / len(found)
+    """Return the share of equal letters, of the questions that both were asked."""
+    both = a.letters.keys() & b.letters.keys()
+    return sum(a.letters[number] == b.letters[number] for number in both) / len(both)

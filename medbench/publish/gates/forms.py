@@ -10,7 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -43,6 +43,9 @@ LOADED: Mapping[Form, dict[str, Any]] = {
     "vllm": {"backend": "vllm"},
 }
 
+EVERY: Mapping[Form, int] = {"own": 1, "merged": 1, "vllm": 1, "4-bit": 4}
+"""Of the packaged questions every so many are asked; bitsandbytes is slow on a processor."""
+
 
 class Ending(NamedTuple):
     """A prompt with its whole answer, and the token that should end it."""
@@ -57,8 +60,8 @@ class Reading:
 
     canaries: tuple[float, ...]
     """Log-probability of each canary's continuation, in nats a token."""
-    letters: tuple[str, ...] = ()
-    """The likeliest continuation of each packaged question; empty: not asked."""
+    letters: Mapping[int, str] = field(default_factory=dict)
+    """The likeliest continuation of each packaged question that was asked, by its number."""
     stops: tuple[bool, ...] = ()
     """The stop token is the likeliest one behind each ending."""
 
@@ -180,12 +183,10 @@ class Forms:
             MedbenchError: it cannot be loaded or asked.
         """
         if form not in self.readings:
-            asks_all = form in ("own", "merged", "4-bit", "vllm")
-            self.readings[form] = self.ask(
-                self.run(form),
-                self.questions if asks_all else [],
-                self.endings if form == "own" else [],
-            )
+            every = EVERY.get(form)
+            numbers = range(0, len(self.questions), every) if every else range(0)
+            endings = self.endings if form == "own" else []
+            self.readings[form] = self.ask(self.run(form), numbers, endings)
         return self.readings[form]
 
     def run(self, form: Form) -> Run:
@@ -201,10 +202,9 @@ class Forms:
             return replace(run, model=model, adapters=(), revision=revision, tokenizer=tokenizer)
         return run
 
-    def ask(
-        self, run: Run, questions: Sequence[tuple[str, list[str]]], endings: Sequence[Ending]
-    ) -> Reading:
-        """Load a form, ask, and let it go."""
+    def ask(self, run: Run, numbers: Sequence[int], endings: Sequence[Ending]) -> Reading:
+        """Load a form, ask it the questions of these numbers, and let it go."""
+        questions = [self.questions[number] for number in numbers]
         variants = backends.find_adapters(run)
         lm, use = backends.load_model(run, variants)
         use(*variants.values())
@@ -216,15 +216,13 @@ class Forms:
             score / len(self.tokenizer.encode(after, add_special_tokens=False))
             for (score,), (_, after) in zip(scores, CANARIES, strict=False)
         ]
-        letters = [
-            choices[own.index(max(own))]
-            for (_, choices), own in zip(questions, scores[len(CANARIES) :], strict=True)
-        ]
+        rest = zip(numbers, questions, scores[len(CANARIES) :], strict=True)
+        letters = {number: choices[own.index(max(own))] for number, (_, choices), own in rest}
         requested = [(None, list(one.ids), [one.stop]) for one in endings]
         stops = lm._loglikelihood_tokens(requested, True) if requested else []
         del lm, use
         gc.collect()
-        return Reading(tuple(canaries), tuple(letters), tuple(bool(one) for _, one in stops))
+        return Reading(tuple(canaries), letters, tuple(bool(one) for _, one in stops))
 
 
 def comparing(benchmark: str, name: str) -> Protocol:

@@ -30,6 +30,4 @@ def check(candidate: Candidate) -> Finding:
         "notices": list(verdict.notices),
         "bound": {one.what: one.licence for one in verdict.bound},
     }
-    return Finding(
-        "licence", not verdict.faults, "\n".join([*lines, *verdict.faults]), facts
-    )
+    return Finding("licence", not verdict.faults, "\n".join([*lines, *verdict.faults]), facts)

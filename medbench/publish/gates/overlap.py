@@ -154,7 +154,9 @@ def overlap(
     example = ""
     if first := [*exact, *near][:1]:
         source = trained[int(matches.source[start + first[0]])]
-        example = f"{rows.questions[first[0]].id} and {source.benchmark}/{source.subset} {source.id}"
+        example = (
+            f"{rows.questions[first[0]].id} and {source.benchmark}/{source.subset} {source.id}"
+        )
     return Overlap(rows, frozenset(exact), frozenset(near), example)
 
 

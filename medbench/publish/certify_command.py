@@ -1,0 +1,55 @@
+"""`medbench certify`: the gates without an upload."""
+
+import argparse
+from pathlib import Path
+
+from medbench.errors import ModelError
+
+__all__ = ["add_certify", "run_certify"]
+
+MARKS = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
+
+
+def add_certify(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench certify`."""
+    command.set_defaults(command=run_certify)
+    add = command.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder of `medbench train`")
+    add("--results", type=Path, nargs="+", default=[], metavar="RESULTS",
+        help="what was measured with it; samples beside them")  # fmt: skip
+    add("--base", default="", metavar="DIR", help="a local folder of the base; default: the Hub's")
+    add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
+    add("--skip", action="append", default=[], metavar="GATE",
+        help="do not run this gate: tensors, licence, overlap, alive, stop, equivalent")  # fmt: skip
+
+
+def run_certify(options: argparse.Namespace) -> None:
+    """Run the gates and print their reports.
+
+    Raises:
+        ModelError: one failed, or cannot be run.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from medbench.checkpoint import read
+    from medbench.publish.candidate import Candidate
+    from medbench.publish.gates import run_gates
+    from medbench.results import result_files
+
+    faults: list[str] = []
+    results = tuple(result_files(options.results, faults))
+    if faults:
+        raise ModelError("\n".join(faults))
+    checkpoint = read(options.checkpoint)
+    candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
+    console = Console()
+    findings = run_gates(candidate, options.skip)
+    for one in findings:
+        mark = "skipped" if one.is_skipped else "passed" if one.passed else "FAILED"
+        console.print(Text.assemble((mark, MARKS[mark]), f" {one.gate}"))
+        console.print(Padding(Text(one.report), (0, 0, 0, 2)))
+    if failed := [one.gate for one in findings if not one.passed]:
+        ways = " ".join(f"--skip {name}" for name in failed)
+        raise ModelError(f"{', '.join(failed)} failed; to go on in spite of it: {ways}")
