@@ -25,8 +25,9 @@ def describe(
     content["data"]["mixture"] = list(mixture) or content["data"]["mixture"]
     recipe.unlink()
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    start = Base(str(base), "main", None, "LlamaForCausalLM")
     facts: dict[str, Any] = {
-        "recipe": "small", "method": "lora", "base": Base(str(base), "main", None, "LlamaForCausalLM"),
+        "recipe": "small", "method": "lora", "base": start,
         "data": tuple(trained(load(folder / "recipe.yaml"))), "examples": 18, "steps": 8,
         "tokens": 1000, "supervised_tokens": 36, "loss": 1.0, "held_out_loss": None, "seed": 1,
         "seconds": 1.0, "finished": "2026-01-01T00:00:00+00:00", "command": ("medbench",),

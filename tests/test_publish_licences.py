@@ -10,98 +10,106 @@ from medbench import paths
 from medbench.checkpoint import Base, Checkpoint, Provenance, Trained
 from medbench.data import DATASETS
 from medbench.publish.candidate import Candidate
+from medbench.publish.gates import Finding
 from medbench.publish.gates.licence import check
-from medbench.publish.licences import TABLE, judge, name_fault, terms
+from medbench.publish.licences import known_licences, name_fault
 
-FREE, CLOSED = "Qwen/Qwen2.5-7B-Instruct", "meta-llama/Llama-3.2-1B-Instruct"
-RESEARCH = "LGAI-EXAONE/EXAONE-3.5-2.4B-Instruct"
 USMLE, PUBMED = ("usmle", "4_options"), ("pubmedqa", "labeled")
-MMEDBENCH, DOCTOR, CARDS = (
-    ("mmedbench", "english"),
-    ("kormedmcqa", "doctor"),
-    ("flashcards", "anki"),
-)
+CHINESE, DOCTOR, CARDS = ("mmedbench", "chinese"), ("kormedmcqa", "doctor"), ("flashcards", "anki")
+SIZES = {
+    "parameters": 1, "layers": 1, "hidden_size": 1, "intermediate_size": 1, "heads": 1,
+    "kv_heads": 1, "vocabulary": 1, "context": 4096,
+}  # fmt: skip
 
 
-def trained(name: tuple[str, str], use: str = "mixture") -> Trained:
-    return Trained(*name, "train", "letters", use, "Hub", 10, "0" * 64)
-
-
-def provenance(base: str, *names: tuple[str, str]) -> Provenance:
-    facts: dict[str, Any] = dict.fromkeys(Provenance.__dataclass_fields__, None)
-    facts |= {"base": Base(base, "main", None, ""), "data": tuple(map(trained, names))}
-    return Provenance(**facts)
+def judged(
+    folder: Path, licence: str, names: list[tuple[str, str]], stated: str = "", use: str = "mixture"
+) -> Finding:
+    """Return the finding of a model with such a base and such data."""
+    facts: dict[str, Any] = dict.fromkeys(Provenance.__dataclass_fields__)
+    data = (Trained(*name, "train", "letters", use, "Hub", 10, "0" * 64) for name in names)
+    facts |= {"base": Base("org/base", "main", None, ""), "data": tuple(data)}
+    model = {"id": "org/base", "facts": {**SIZES, "licence": licence}}
+    mixture = [{"benchmark": "usmle"}]
+    recipe = {"model": model, "data": {"mixture": mixture}, "training": {"epochs": 1}}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    return check(Candidate(Checkpoint(folder, True, Provenance(**facts)), licence=stated))
 
 
 @pytest.mark.parametrize(
     ("base", "names", "stated", "licence", "faults"),
     [
-        (FREE, [], "", "apache-2.0", []),
-        (FREE, [USMLE, PUBMED], "", "apache-2.0", []),
-        (FREE, [USMLE, MMEDBENCH], "", "cc-by-nc-4.0", []),
-        (FREE, [DOCTOR, MMEDBENCH], "", "cc-by-nc-4.0", []),
-        (FREE, [DOCTOR], "cc-by-nc-4.0", "cc-by-nc-4.0", []),
-        (FREE, [MMEDBENCH], "apache-2.0", "apache-2.0", ["which forbids commercial use"]),
-        (FREE, [MMEDBENCH], "mine", "mine", []),
-        (CLOSED, [PUBMED], "", "llama3.2", []),
-        (CLOSED, [MMEDBENCH], "", "other", []),
-        (CLOSED, [], "apache-2.0", "apache-2.0", ["is under llama3.2, and so is what is made"]),
-        (RESEARCH, [MMEDBENCH], "", "exaone", []),
-        (RESEARCH, [], "mit", "mit", ["is under exaone, and so is what is made of it: not mit"]),
-        ("org/new", [PUBMED], "", "", ["org/new: its licence is unknown; read its card"]),
-        ("org/new", [PUBMED], "mit", "mit", []),
-        ("org/new", [MMEDBENCH], "mit", "mit", ["which forbids commercial use; mit would"]),
-        ("medalpaca/medalpaca-7b", [], "", "", ["a Creative Commons licence, but not which one"]),
-        (FREE, [CARDS], "", "", ["medical_flashcards: a Creative Commons licence, but not"]),
-        (FREE, [CARDS], "cc-by-4.0", "cc-by-4.0", []),
+        ("apache-2.0", [], "", "apache-2.0", []),
+        ("apache-2.0", [USMLE, PUBMED], "", "apache-2.0", []),
+        ("apache-2.0", [USMLE, CHINESE], "", "cc-by-nc-4.0", []),
+        ("apache-2.0", [DOCTOR, CHINESE], "", "other", []),
+        ("apache-2.0", [DOCTOR], "cc-by-nc-4.0", "cc-by-nc-4.0", []),
+        ("apache-2.0", [CHINESE], "mit", "mit", ["which forbids commercial use; mit allows it"]),
+        ("apache-2.0", [CHINESE], "mine", "mine", []),
+        ("llama3.2", [PUBMED], "", "llama3.2", []),
+        ("llama3.2", [CHINESE], "", "other", []),
+        ("llama3.2", [], "mit", "mit", ["under llama3.2, and so is what is made of it: not mit"]),
+        ("exaone", [CHINESE], "", "other", []),
+        ("exaone", [CHINESE], "exaone", "exaone", []),
+        ("", [PUBMED], "", "", ["org/base: its licence is unknown; read its card"]),
+        ("other", [PUBMED], "", "", ["org/base: its licence is unknown; read its card"]),
+        ("new-1.0", [PUBMED], "", "", ["org/base: what new-1.0 asks for is unknown"]),
+        ("", [PUBMED], "mit", "mit", []),
+        ("", [CHINESE], "mit", "mit", ["Henrychur/MMedBench is under cc-by-nc-4.0, which forbids"]),
+        ("cc", [], "", "", ["one of the Creative Commons licences, but not which"]),
+        ("mit", [CARDS], "", "", ["medical_flashcards: one of the Creative Commons licences"]),
+        ("mit", [CARDS], "cc-by-4.0", "cc-by-4.0", []),
+        ("", [CARDS], "", "", ["org/base: its licence is unknown", "medical_flashcards: one of"]),
     ],
 )
 def test_verdicts(
-    base: str, names: list[tuple[str, str]], stated: str, licence: str, faults: list[str]
+    tmp_path: Path, base: str, names: list[tuple[str, str]], stated: str, licence: str, faults: Any
 ) -> None:
-    found = judge(provenance(base, *names), stated)
-    assert found.licence == licence
-    assert len(found.faults) == len(faults)
-    for told, part in zip(found.faults, faults, strict=True):
-        assert part in told
+    found = judged(tmp_path, base, names, stated)
+    assert found.passed == (not faults)
+    assert found.facts["licence"] == licence
+    told = found.report.splitlines()[-len(faults) :] if faults else []
+    assert all(part in line for part, line in zip(faults, told, strict=True))
 
 
-def test_held_out_rows_bind_nobody() -> None:
-    whole = provenance(FREE)
-    facts = {name: getattr(whole, name) for name in Provenance.__dataclass_fields__}
-    facts["data"] = (trained(MMEDBENCH, "validation"),)
-    assert judge(Provenance(**facts)).licence == "apache-2.0"
+def test_held_out_rows_bind_nobody(tmp_path: Path) -> None:
+    found = judged(tmp_path, "apache-2.0", [CHINESE], use="validation")
+    assert found.facts["licence"] == "apache-2.0" and found.facts["commercial"]
 
 
-def test_the_name_and_the_notice_that_llama_asks_for() -> None:
-    found = judge(provenance(CLOSED, PUBMED))
-    assert found.notices[0].startswith("Built with Llama.")
-    assert name_fault(found, "me/Llama-med") == name_fault(found, "llama-med") == ""
-    assert "begins with 'Llama'; 'med-Llama' does not" in name_fault(
-        found, "llama-lovers/med-Llama"
-    )
-    assert name_fault(judge(provenance(FREE)), "me/anything") == ""
+def test_two_licences_that_each_want_to_be_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
 
-
-def test_the_gate_tells_sources_and_the_way_out(tmp_path: Path) -> None:
-    known = Candidate(Checkpoint(tmp_path, True, provenance(RESEARCH, MMEDBENCH)))
-    found = check(known)
-    assert found.passed
-    assert "https://huggingface.co/LGAI-EXAONE" in found.report and "no commercial" in found.report
-    assert found.facts["bound"] == {RESEARCH: "exaone", "Henrychur/MMedBench": "cc-by-nc-4.0"}
-    found = check(Candidate(Checkpoint(tmp_path, True, provenance("/somewhere/model"))))
+    shared = replace(DATASETS[CHINESE], licence="cc-by-nc-sa-4.0")
+    monkeypatch.setitem(DATASETS, CHINESE, shared)
+    found = judged(tmp_path, "llama3.2", [CHINESE])
     assert not found.passed
-    assert "--licence" in found.report and found.facts["licence"] == ""
+    assert "asks for its own licence: one model cannot be under all" in found.report
 
 
-def test_the_table_agrees_with_the_zoo_and_with_the_data() -> None:
-    table = yaml.safe_load(TABLE.read_text("utf-8"))
-    zoo = {}
+def test_what_the_report_tells(tmp_path: Path) -> None:
+    report = judged(tmp_path, "llama3.2", [CHINESE]).report
+    assert "org/base: llama3.2 (https://www.llama.com/llama3_2/license/)" in report
+    assert "the model's name begins with 'Llama'" in report
+    assert "the card says: Built with Llama. Llama 3.2 is licensed" in report
+    assert "no commercial use: the card says so" in report
+    assert "--licence" in judged(tmp_path, "", []).report
+
+
+def test_the_name_that_llama_asks_for() -> None:
+    llama = [known_licences()["llama3.2"]]
+    assert name_fault(llama, "me/Llama-med") == name_fault(llama, "llama-med") == ""
+    assert "begins with 'Llama'; 'med-Llama' does not" in name_fault(llama, "llama/med-Llama")
+    assert name_fault([known_licences()["mit"]], "me/anything") == ""
+
+
+def test_the_table_knows_the_zoo_and_the_data() -> None:
+    zoo = {"other"}
     for file in (paths.folder("adapters") / "models").glob("_*.yaml"):
         model = yaml.safe_load(file.read_text("utf-8"))["model"]
-        if licence := (model.get("facts") or {}).get("licence", ""):
-            zoo[model["id"]] = licence
-    assert table["bases"] == {base: one for base, one in zoo.items() if one != "other"}
-    assert set(table["bases"].values()) <= set(terms())
-    assert {one.licence for one in DATASETS.values()} <= set(terms())
-    assert all(one.source.startswith("https://") for one in terms().values())
+        zoo.add((model.get("facts") or {}).get("licence") or "other")
+    named = zoo | {one.licence for one in DATASETS.values()}
+    assert named - {"other"} <= set(known_licences())
+    assert all(one.link.startswith("https://") for one in known_licences().values())

@@ -1,1 +1,1 @@
-"""Checkpoints to the Hugging Face Hub and back, with proof that what was trained is what is served."""
+"""Checkpoints to the Hugging Face Hub and back, with proof that what was trained is served."""

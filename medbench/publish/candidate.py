@@ -19,6 +19,6 @@ class Candidate:
     base_results: tuple[Path, ...] = ()
     """The same of its base, for paired differences."""
     base: str = ""
-    """A local folder to read the base from in place of the Hub; empty: the one of the provenance."""
+    """A local folder to read the base from in place of the Hub; empty: the provenance's."""
     licence: str = ""
-    """The licence that its publisher states, by the Hub's name; empty: what base and data ask for."""
+    """What its publisher states, by the Hub's name; empty: what base and data ask for."""

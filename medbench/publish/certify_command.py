@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from medbench.errors import ModelError
+from medbench.publish.gates import GATES
 
 __all__ = ["add_certify", "run_certify"]
 
@@ -17,10 +18,15 @@ def add_certify(command: argparse.ArgumentParser) -> None:
     add("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder of `medbench train`")
     add("--results", type=Path, nargs="+", default=[], metavar="RESULTS",
         help="what was measured with it; samples beside them")  # fmt: skip
-    add("--base", default="", metavar="DIR", help="a local folder of the base; default: the Hub's")
+    add("--base", default="", metavar="DIR", help="the base in a local folder; default: the Hub's")
     add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
-    add("--skip", action="append", default=[], metavar="GATE",
-        help="do not run this gate: tensors, licence, overlap, alive, stop, equivalent")  # fmt: skip
+    add(
+        "--skip",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help=f"not this one of {', '.join(GATES)}",
+    )
 
 
 def run_certify(options: argparse.Namespace) -> None:

@@ -1,177 +1,108 @@
-"""What base and data ask of whoever publishes a model made with them; no advice of a lawyer.
+"""Which licence a trained model may carry: that of its base, bound further by those of its data."""
 
-Whether a model is bound by the licence of the data that it saw is disputed; here it is taken to be,
-since that is the side on which nobody is wronged.
-"""
-
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import yaml
 
-from medbench.checkpoint import Provenance
-from medbench.data import dataset
+__all__ = ["Licence", "Terms", "known_licences", "name_fault", "terms"]
 
-__all__ = ["Bound", "Terms", "Verdict", "judge", "name_fault", "terms"]
-
-TABLE = Path(__file__).with_name("licences.yaml")
-OTHER = "other"
-"""The Hub's word for a licence that has no name of its own there."""
-WAY_OUT = "read its card, and say with --licence under which licence the model may be published"
+FILE = Path(__file__).with_name("licences.yaml")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a licence asks for."""
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """One licence, as `licences.yaml` has it."""
 
-    source: str
-    """Where it stands."""
-    non_commercial: bool = False
-    """No commercial use of what is made."""
-    share_alike: bool = False
-    """What is made is published under the same licence."""
-    own_terms: bool = False
-    """What is made stays under this very licence, which travels with it."""
-    name: str = ""
-    """With what the model's name must begin."""
+    id: str
+    """As the Hub writes it."""
+    name: str
+    """For readers."""
+    link: str
+    """Where its text stands."""
+    commercial: bool = True
+    """Commercial use is not forbidden."""
+    alike: bool = False
+    """What is derived must carry the same terms."""
+    on_hub: bool = True
+    """The Hub knows it under this id; else it is `other` with a name there."""
+    begins: str = ""
+    """With what the name of a derived model must begin."""
     notice: str = ""
-    """What the card must say."""
+    """What the card of a derived model must say."""
     unclear: str = ""
     """Why nobody can tell what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """The base, or data that was trained on."""
+class Terms:
+    """What binds one model."""
 
-    what: str
-    """Hub id or folder."""
-    is_data: bool
-    licence: str
-    """The Hub's name of it; empty: unknown."""
+    binding: tuple[Licence, ...]
+    """The licences that cover all of it; none: the base's is not known."""
+    base: Licence | None
+    """None: it is not stated, or not in our table."""
+    data: tuple[Licence, ...]
+    """Of the training data, each once."""
+    unknown: tuple[str, ...]
+    """Ids that are not in our table."""
 
     @property
-    def terms(self) -> Terms | None:
-        """What the licence asks for; None: unknown."""
-        return terms().get(self.licence)
+    def id(self) -> str | None:
+        """The Hub's word for it; `other`: several licences, or one that it has no word for."""
+        if not self.binding:
+            return None
+        is_plain = len(self.binding) == 1 and self.binding[0].on_hub
+        return self.binding[0].id if is_plain else "other"
+
+    @property
+    def name(self) -> str:
+        """The same for readers."""
+        return " and ".join(one.name for one in self.binding)
+
+    @property
+    def commercial(self) -> bool:
+        """Nothing that is known forbids commercial use."""
+        return all(one.commercial for one in (self.base, *self.data) if one)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether, and how, a model may be published."""
-
-    licence: str
-    """As stated, else what base and data ask for, by the Hub's name; empty: nobody can tell."""
-    bound: tuple[Bound, ...]
-    """The base first."""
-    faults: tuple[str, ...]
-    """What stands against publishing."""
-    notices: tuple[str, ...]
-    """What the card must say."""
-    name: str
-    """With what the model's name must begin."""
-    is_non_commercial: bool
+@cache
+def known_licences() -> dict[str, Licence]:
+    """Return the table, by id."""
+    content = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return {id: Licence(id, **facts) for id, facts in content.items()}
 
 
-@functools.cache
-def terms() -> dict[str, Terms]:
-    """Return every known licence, by the Hub's name."""
-    return {name: Terms(**one) for name, one in _table()["licences"].items()}
+def terms(base: str, data: Iterable[str]) -> Terms:
+    """Return what binds a model that was trained on data.
 
-
-@functools.cache
-def _table() -> dict[str, dict[str, dict[str, str]]]:
-    loaded: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(TABLE.read_text("utf-8"))
-    return loaded
-
-
-def judge(provenance: Provenance, stated: str = "") -> Verdict:
-    """Return what the table says of a checkpoint's base and data.
+    A base with plain attribution terms gives way to stricter data; terms that must be passed on
+    stay beside those of the data, and the Hub's word for two licences at once is `other`.
 
     Args:
-        provenance: names both.
-        stated: the licence that the publisher gives, by the Hub's name.
+        base: the base's licence; empty: not stated.
+        data: licences of the training data.
     """
-    base = provenance.base.id
-    licence = str(_table()["bases"].get(base, ""))
-    used = dict.fromkeys(
-        (one.benchmark, one.subset) for one in provenance.data if one.use == "mixture"
-    )
-    repositories = {dataset(*name).repo: dataset(*name).licence for name in used}
-    bound = (
-        Bound(base, False, licence),
-        *(Bound(repository, True, one) for repository, one in repositories.items()),
-    )
-    known = [one.terms for one in bound if one.terms]
-    faults = tuple([*_unknown(bound, stated), *_broken(bound, stated)])
-    return Verdict(
-        licence=stated or ("" if faults else _asked_for(bound)),
-        bound=bound,
-        faults=faults,
-        notices=tuple(dict.fromkeys(one.notice for one in known if one.notice)),
-        name=next((one.name for one in known if one.name), ""),
-        is_non_commercial=any(one.non_commercial for one in known),
-    )
+    table = known_licences()
+    stated = list(dict.fromkeys(data))
+    own, found = table.get(base), tuple(table[one] for one in stated if one in table)
+    unknown = tuple(one for one in [*filter(None, [base]), *stated] if one not in table)
+    strict = [one for one in found if not one.commercial or one.alike]
+    if own is None:
+        return Terms((), None, found, unknown)
+    if not own.commercial:
+        strict = [one for one in strict if one.alike]  # the base forbids the same by itself
+    keeps_own = own.alike or not own.commercial or not strict
+    binding = dict.fromkeys(([own] if keeps_own else []) + strict)
+    return Terms(tuple(binding), own, found, unknown)
 
 
-def name_fault(verdict: Verdict, repository: str) -> str:
-    """Return what is wrong with a model's name, or the empty string."""
+def name_fault(licences: Iterable[Licence], repository: str) -> str:
+    """Return what a repository's name must be under these licences and is not; empty: it is."""
     own = repository.rpartition("/")[2]
-    if own.lower().startswith(verdict.name.lower()):
-        return ""
-    return (
-        f"{verdict.bound[0].licence} asks that the model's name begins with {verdict.name!r}; "
-        f"{own!r} does not"
-    )
-
-
-def _unknown(bound: Sequence[Bound], stated: str) -> list[str]:
-    """Return what nothing is known of; a stated licence answers for it."""
-    if stated:
-        return []
-    faults = []
-    for one in bound:
-        if not one.licence:
-            faults.append(f"{one.what}: its licence is unknown; {WAY_OUT}")
-        elif one.terms is None:
-            faults.append(f"{one.what}: the terms of {one.licence} are unknown; {WAY_OUT}")
-        elif one.terms.unclear:
-            faults.append(f"{one.what}: {one.terms.unclear}; {WAY_OUT}")
-    return faults
-
-
-def _broken(bound: Sequence[Bound], stated: str) -> list[str]:
-    """Return what a stated licence must not be, and terms that do not go together."""
-    faults = []
-    for one in bound:
-        asked = one.terms
-        if asked is None or not stated or stated == one.licence:
-            continue
-        given = terms().get(stated)
-        if asked.own_terms or asked.share_alike:
-            faults.append(f"{one.what} is under {one.licence}, and so is what is made of it: "
-                          f"not {stated}")  # fmt: skip
-        elif asked.non_commercial and given and not given.non_commercial:
-            faults.append(f"{one.what} is under {one.licence}, which forbids commercial use; "
-                          f"{stated} would allow it")  # fmt: skip
-    closed = [one for one in bound if one.terms and (one.terms.own_terms or one.terms.share_alike)]
-    if not stated and len({one.licence for one in closed}) > 1:
-        told = ", ".join(f"{one.what} ({one.licence})" for one in closed)
-        faults.append(f"each of {told} asks for its own licence: no model can be under all")
-    return faults
-
-
-def _asked_for(bound: Sequence[Bound]) -> str:
-    """Return the licence that satisfies all: the closed one, else the strictest of the others.
-
-    A base under terms of its own with data that forbid commercial use is neither of the two:
-    `other`, and the card tells both.
-    """
-    held = [(one.licence, one.terms) for one in bound if one.terms]
-    non_commercial = [name for name, one in held if one.non_commercial]
-    closed = [name for name, one in held if one.own_terms or one.share_alike]
-    if closed:
-        return closed[0] if not non_commercial or closed[0] in non_commercial else OTHER
-    return max(non_commercial) if non_commercial else held[0][0]
+    for one in licences:
+        if not own.lower().startswith(one.begins.lower()):
+            return f"{one.name} asks for a name that begins with {one.begins!r}; {own!r} does not"
+    return ""

@@ -88,4 +88,5 @@ def told(one: "Compared") -> str:
     if not one.is_same_question:
         return f"{where}: another row or prompt than the published one"
     near = "" if one.margin is None else f" ({one.margin:.2g} nats apart)"
-    return f"{where}: published {one.published or 'nothing'!r}, now {one.answered or 'nothing'!r}{near}"
+    before, after = one.published or "nothing", one.answered or "nothing"
+    return f"{where}: published {before!r}, now {after!r}{near}"

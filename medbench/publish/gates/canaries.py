@@ -1,4 +1,4 @@
-"""What is asked of every form of a checkpoint: beginnings that this project wrote, and how they go on."""
+"""What every form of a checkpoint is asked: texts that this project wrote, and how they go on."""
 
 __all__ = ["CANARIES"]
 

@@ -2,8 +2,8 @@
 
 The reference is the checkpoint in float32, an adapter through PEFT. Merged and read back, and
 through vLLM, it must be the same model: a log-probability may move by a float32 sum's order, and
-99.5 % of the letters stay. 4 bits make another model of any; there the question is whether they cost
-the checkpoint more than they cost its base.
+99.5 % of the letters stay. 4 bits make another model of any; there the question is whether they
+cost the checkpoint more than they cost its base.
 """
 
 from importlib.util import find_spec
