@@ -25,7 +25,7 @@ LEARNT = [
     "data.mixture=[{benchmark: kormedmcqa, subsets: [doctor], protocol: letters}]",
     "tracking={log_every: 20, save_every: 100, validate_every: 100}",
     "method={name: lora, rank: 8, alpha: 16, target_modules: all-linear}",
-    "training={max_steps: 40, learning_rate: 2e-2, schedule: constant, global_batch: 4}",
+    "training={max_steps: 24, learning_rate: 2e-2, schedule: constant, global_batch: 4}",
 ]
 
 
@@ -39,6 +39,13 @@ def learnt(wide_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Candid
 
 def reading(*canaries: float, letters: str = "AAAA") -> Reading:
     return Reading(canaries, dict(enumerate(letters)))
+
+
+def few(candidate: Candidate) -> Forms:
+    """Return forms that are asked a few questions in each language."""
+    forms = Forms(candidate)
+    forms.questions = forms.questions[::8]
+    return forms
 
 
 def test_a_trained_adapter_passes_every_gate(learnt: Candidate) -> None:
@@ -75,7 +82,7 @@ def strange_names(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 @pytest.mark.filterwarnings("ignore:Found missing adapter keys:UserWarning")
 @pytest.mark.parametrize("values", [zero_b, strange_names])
 def test_dead_adapters(learnt: Candidate, tmp_path: Path, values: Any) -> None:
-    with Forms(change(learnt, tmp_path / "dead", values)) as forms:
+    with few(change(learnt, tmp_path / "dead", values)) as forms:
         forms.endings = []
         found = alive.check(forms)
     assert not found.passed
@@ -84,7 +91,7 @@ def test_dead_adapters(learnt: Candidate, tmp_path: Path, values: Any) -> None:
 
 
 def test_an_adapter_that_never_learnt_to_stop(wide_model: Path, tmp_path: Path) -> None:
-    with Forms(adapter(tmp_path / "random", wide_model)) as forms:
+    with few(adapter(tmp_path / "random", wide_model)) as forms:
         found = stop.check(forms)
     assert not found.passed
     assert found.facts["share"] < 0.5 and found.facts["answers"] == 8
@@ -92,7 +99,7 @@ def test_an_adapter_that_never_learnt_to_stop(wide_model: Path, tmp_path: Path) 
 
 
 def test_a_tokenizer_that_ends_elsewhere(learnt: Candidate) -> None:
-    with Forms(learnt) as forms:
+    with few(learnt) as forms:
         forms.tokenizer.eos_token = "<|end|>"
         forms.endings = [one._replace(stop=2) for one in forms.endings]
         found = stop.check(forms)
@@ -101,7 +108,7 @@ def test_a_tokenizer_that_ends_elsewhere(learnt: Candidate) -> None:
 
 
 def test_a_merged_model_that_was_changed(learnt: Candidate) -> None:
-    with Forms(learnt) as forms:
+    with few(learnt) as forms:
         file = forms.merged.path / "model.safetensors"
         tensors = load_file(file)
         tensors["model.layers.0.mlp.down_proj.weight"].mul_(1.5)
@@ -133,7 +140,7 @@ def test_a_merged_model_that_was_changed(learnt: Candidate) -> None:
 def test_what_servers_cannot_run_is_named(
     wide_model: Path, tmp_path: Path, config: Any, lines: list[str]
 ) -> None:
-    with Forms(adapter(tmp_path / "adapter", wide_model, config)) as forms:
+    with few(adapter(tmp_path / "adapter", wide_model, config)) as forms:
         report = Report(forms)
         equivalent.look_at_merged(report)
         equivalent.look_at_vllm(report)
@@ -143,7 +150,7 @@ def test_what_servers_cannot_run_is_named(
 
 def test_a_whole_model(wide_model: Path, tmp_path: Path) -> None:
     candidate = whole(tmp_path / "whole", wide_model)
-    with Forms(candidate) as forms:
+    with few(candidate) as forms:
         assert alive.check(forms).passed
         found = equivalent.check(forms)
     assert found.passed
@@ -156,7 +163,7 @@ def test_a_base_in_another_place(wide_model: Path, tmp_path: Path) -> None:
     file = made.checkpoint.path / "adapter_config.json"
     named = json.loads(file.read_text()) | {"base_model_name_or_path": "org/not-to-be-had"}
     file.write_text(json.dumps(named))
-    with Forms(Candidate(made.checkpoint, base=str(wide_model))) as forms:
+    with few(Candidate(made.checkpoint, base=str(wide_model))) as forms:
         assert alive.check(forms).passed
         assert forms.merged.path.is_dir()
         place = forms.merged.path

@@ -96,7 +96,8 @@ def training_rows(candidate: Candidate) -> list[Question]:
         for one in candidate.checkpoint.provenance.data
         if one.use == "mixture"
     }
-    found, others = [], []
+    found: list[Question] = []
+    others: list[str] = []
     for part in recipe.data.mixture:
         for rows in loaded(part):
             name = (rows.dataset.benchmark, rows.dataset.subset, rows.split)

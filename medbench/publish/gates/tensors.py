@@ -159,7 +159,7 @@ def adapter_shapes(folder: Path, model: Any, found: Shapes) -> tuple[Shapes, Sha
     return shapes(least), shapes(most)
 
 
-def virtual_tokens(adapted: Any) -> tuple[int, int]:
+def virtual_tokens(adapted: Any) -> tuple[int, ...]:
     """Return the shape of what PEFT saves of vectors in front of the text."""
     (encoder,) = adapted.prompt_encoder.values()
     rows, width = encoder.embedding.weight.shape
