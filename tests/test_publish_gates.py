@@ -209,7 +209,7 @@ def test_skipped_gates_say_so(learnt: Candidate) -> None:
     heavy = ("alive", "equivalent", "stop", "overlap", "tensors")
     findings = run_gates(learnt, heavy)
     assert findings[0] == Finding(
-        "tensors", True, "not looked at: skipped by name", is_skipped=True
+        "tensors", False, "not looked at: skipped by name", is_skipped=True
     )
     assert [one.gate for one in findings if not one.is_skipped] == ["licence"]
 

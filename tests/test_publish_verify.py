@@ -141,3 +141,30 @@ def test_names(tmp_path: Path) -> None:
         fetch(str(tmp_path / "nowhere"))
     with pytest.raises(ModelError, match="did not come from the Hub"):
         fetch("org/never-published")
+
+
+def test_a_base_in_another_place(published: Path, tmp_path: Path, tiny_model: Path) -> None:
+    """The adapter names a base of the Hub; the verifier has it in a folder."""
+    folder = copied(published, tmp_path / "lora")
+    change(folder, "adapter_config.json", lambda one: one.update(base_model_name_or_path="org/x"))
+    with pytest.raises(ModelError):
+        verify(folder, How())
+    assert verify(folder, How(share=0.3, base=str(tiny_model))).differing == 0
+
+
+@pytest.mark.parametrize(
+    ("pattern", "edit", "told"),
+    [
+        ("medbench_*.json", lambda one: one.pop("backend"), "does not say how it was asked"),
+        ("results_*.json", lambda one: one.pop("n-shot"), "does not say how it was asked"),
+        ("samples_usmle_*", lambda one: one.pop("prompt_hash"), "is no sample of lm-eval"),
+        ("samples_usmle_*", lambda one: one["filtered_resps"].clear(), "is no sample of lm-eval"),
+    ],
+)
+def test_files_that_say_too_little(
+    published: Path, tmp_path: Path, pattern: str, edit: Callable[[Any], object], told: str
+) -> None:
+    folder = copied(published, tmp_path / "lora")
+    change(folder, pattern, edit)
+    with pytest.raises(ResultError, match=told):
+        verify(folder, How(share=1))

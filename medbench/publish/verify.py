@@ -19,13 +19,15 @@ from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
 from medbench.errors import DataError, ModelError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
-from medbench.results import Score
+from medbench.results import Score, model_path
 
 __all__ = ["Compared", "How", "Verification", "fetch", "verify"]
 
 Sample = Mapping[str, Any]
 NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt"]
 """Pickles, which nobody should load."""
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What files raise that are not as lm-eval and medbench write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,33 +116,33 @@ def verify(folder: Path, how: How) -> Verification:
         MedbenchError: there is nothing to verify, the rows are others, or the model cannot be
             loaded.
     """
-    is_adapter = checkpoint.read(folder).is_adapter
-    runs, notes = verifiable(folder, is_adapter)
+    found = checkpoint.read(folder)
+    runs, notes = verifiable(found)
     drawn, published = draw(runs, how)
     check_rows(runs, drawn)
     items = [
         one
         for number, chosen in drawn.items()
-        for one in asked_again(runs[number], chosen, folder, is_adapter, how)
+        for one in asked_again(runs[number], chosen, found, how)
     ]
     return Verification(tuple(items), published, tuple(notes))
 
 
-def verifiable(folder: Path, is_adapter: bool) -> tuple[list[Measured], list[str]]:
+def verifiable(found: checkpoint.Checkpoint) -> tuple[list[Measured], list[str]]:
     """Return the runs of this very checkpoint that can be asked again, and why others cannot.
 
     Raises:
         ResultError: there are none.
     """
     runs, notes = [], []
-    for run in measured_runs([folder]):
+    for run in measured_runs([found.path]):
         if run.facts is None:
             notes.append(
                 f"{run.name}: left out, no medbench_{run.stamp}.json says how it was asked"
             )
         elif run.facts.get("backend") == "openai":
             notes.append(f"{run.name}: left out, it was asked through a server")
-        elif is_adapter and not run.facts.get("adapter"):
+        elif is_of_base(run, found):
             notes.append(f"{run.name}: left out, it is of the base")
         elif not run.samples:
             notes.append(f"{run.name}: left out, its samples are not beside it")
@@ -148,8 +150,16 @@ def verifiable(folder: Path, is_adapter: bool) -> tuple[list[Measured], list[str
             runs.append(run)
     if not runs:
         told = "\n".join(["nothing in it can be verified", *notes])
-        raise ResultError(f"{folder}: {told}")
+        raise ResultError(f"{found.path}: {told}")
     return runs, notes
+
+
+def is_of_base(run: Measured, found: checkpoint.Checkpoint) -> bool:
+    """Tell whether a run beside a checkpoint's own is its base's."""
+    if found.is_adapter:
+        return not (run.facts or {}).get("adapter")
+    own, base = run.model.rpartition("/")[2], model_path(found.provenance.base.id)
+    return own == base.rpartition("/")[2]
 
 
 def draw(runs: Sequence[Measured], how: How) -> tuple[dict[int, dict[str, tuple[int, ...]]], int]:
@@ -208,28 +218,33 @@ def score_of(run: Measured, task: str) -> Score:
 def asked_again(
     run: Measured,
     chosen: Mapping[str, tuple[int, ...]],
-    folder: Path,
-    is_adapter: bool,
+    found: checkpoint.Checkpoint,
     how: How,
 ) -> Iterator[Compared]:
     """Ask one run's questions as they were asked, and compare."""
     from medbench.engine.evaluate import evaluate
 
     with tempfile.TemporaryDirectory(prefix="medbench-") as scratch:
-        asked = settings(run, chosen, folder, is_adapter, how)
+        try:
+            asked = settings(run, chosen, found, how)
+        except MALFORMED as error:
+            raise ResultError(f"{run.name} does not say how it was asked ({error!r})") from error
         (done,) = evaluate(Run(**asked, output=Path(scratch)))
         now = Measured.read(done.path)
     for task in chosen:
         published, answered = by_number(run.samples[task]), by_number(now.samples[task])
         for number in chosen[task]:
-            yield compared(run, task, number, published[number], answered[number])
+            try:
+                yield compared(run, task, number, published[number], answered[number])
+            except MALFORMED as error:
+                where = f"{run.name}: {task} {number}"
+                raise ResultError(f"{where} is no sample of lm-eval ({error!r})") from error
 
 
 def settings(
     run: Measured,
     chosen: Mapping[str, tuple[int, ...]],
-    folder: Path,
-    is_adapter: bool,
+    found: checkpoint.Checkpoint,
     how: How,
 ) -> dict[str, Any]:
     """Return a run's settings as its files tell them, for the checkpoint in this folder."""
@@ -238,8 +253,8 @@ def settings(
     arguments = config.get("model_args") or {}
     shots = {document["n-shot"][task] for task in chosen}
     generation = config.get("gen_kwargs") or {}
-    found = {
-        "model": str(folder),
+    asked = {
+        "model": str(found.path),
         "tasks": tuple(chosen),
         "items": chosen,
         "backend": facts["backend"],
@@ -255,11 +270,12 @@ def settings(
         "device": how.device,
         "trust_remote_code": how.trust_remote_code,
     }
-    if how.base and is_adapter:
-        own = (folder / "tokenizer_config.json").is_file()
-        found |= {"model": how.base, "adapters": (str(folder),)}
-        found["tokenizer"] = str(folder) if own else None
-    return found
+    if how.base and found.is_adapter:
+        own = (found.path / "tokenizer_config.json").is_file()
+        asked |= {"model": how.base, "adapters": (str(found.path),)}
+        asked["tokenizer"] = str(found.path) if own else None
+        asked["revision"] = checkpoint.base_revision(found.path, how.base, "main")
+    return asked
 
 
 def by_number(samples: Sequence[Sample]) -> dict[int, Sample]:

@@ -38,7 +38,7 @@ def run_gates(candidate: Candidate, skip: Collection[str] = ()) -> tuple[Finding
     }
     with forms:
         return tuple(
-            Finding(name, True, "not looked at: skipped by name", is_skipped=True)
+            Finding(name, False, "not looked at: skipped by name", is_skipped=True)
             if name in skip
             else finding(name, checks[name])
             for name in GATES

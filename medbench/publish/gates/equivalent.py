@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from medbench.errors import MissingExtra, ModelError
 from medbench.publish.gates.finding import Finding
 from medbench.publish.gates.forms import Form, Forms, Reading
-from medbench.training.adapted import VECTORS
+from medbench.training.adapted import MERGEABLE, VECTORS
 
 __all__ = ["LETTERS", "SAME", "check"]
 
@@ -62,6 +62,8 @@ def look_at_merged(report: Report) -> None:
         report.unchecked("merged", "a whole model has nothing to merge")
     elif adapter.kind in VECTORS:
         report.unchecked("merged", f"{adapter.kind} puts {VECTORS[adapter.kind]}, no weights")
+    elif adapter.kind not in MERGEABLE:
+        report.unchecked("merged", f"{adapter.kind} is none of {', '.join(MERGEABLE)}")
     else:
         try:
             same(report, "merged", report.forms.read("merged"))
