@@ -225,3 +225,12 @@ def test_what_keeps_a_gate_from_looking_is_a_fault(learnt: Candidate, tmp_path: 
     (one,) = (one for one in found if not one.is_skipped)
     assert not one.passed
     assert one.report.startswith("could not be looked at: ")
+
+
+def test_layers_too_narrow_for_4_bits(tiny_model: Path, tmp_path: Path) -> None:
+    """bitsandbytes refuses them in the middle of a forward pass."""
+    with few(adapter(tmp_path / "narrow", tiny_model)) as forms:
+        report = Report(forms)
+        look_at_4_bits(report)
+    assert report.passed
+    assert report.lines[0].startswith("4-bit: not checked, ")

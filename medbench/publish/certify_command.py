@@ -28,22 +28,20 @@ def run_certify(options: argparse.Namespace) -> None:
     """Run the gates and print their reports.
 
     Raises:
-        ModelError: one failed, or cannot be run.
+        ModelError: a gate failed, or the folder is no checkpoint.
+        ResultError: results cannot be read.
     """
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
     from medbench.checkpoint import read
+    from medbench.leaderboard.measured import measured_runs
     from medbench.publish.candidate import Candidate
     from medbench.publish.gates import run_gates
-    from medbench.results import result_files
 
-    faults: list[str] = []
-    results = tuple(result_files(options.results, faults))
-    if faults:
-        raise ModelError("\n".join(faults))
     checkpoint = read(options.checkpoint)
+    results = tuple(run.path for run in measured_runs(options.results))
     candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
     console = Console()
     findings = run_gates(candidate, options.skip)
