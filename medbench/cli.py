@@ -12,7 +12,9 @@ from medbench.errors import MedbenchError, ResultError
 from medbench.leaderboard.command import add_add, add_check
 from medbench.paths import CONTENT_FOLDERS
 from medbench.pipeline.command import add_run
+from medbench.publish.certify_command import add_certify
 from medbench.publish.command import add_pull, add_push, add_push_results
+from medbench.publish.verify_command import add_verify
 from medbench.report.compare.command import add_compare
 from medbench.report.submission.command import add_export
 from medbench.training.command import add_train
@@ -69,9 +71,11 @@ def parser() -> argparse.ArgumentParser:
     add_export(commands.add_parser("export", help="write what other leaderboards ask for"))
     add_add(commands.add_parser("add", help="put results on a leaderboard, after checking them"))
     add_check(commands.add_parser("check", help="find what is wrong with a leaderboard"))
+    add_certify(commands.add_parser("certify", help="check a checkpoint before it is published"))
     add_push(commands.add_parser("push", help="publish a checkpoint on the Hugging Face Hub"))
     add_push_results(commands.add_parser("push-results", help="publish results as a dataset"))
     add_pull(commands.add_parser("pull", help="download what was published"))
+    add_verify(commands.add_parser("verify", help="ask a published checkpoint some of it again"))
     add_ls(commands.add_parser("ls", help="list the tasks"))
     add_data(commands.add_parser("data", help="show or pull the questions"))
     add_path(commands.add_parser("path", help="print where a content folder lies"))

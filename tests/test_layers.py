@@ -22,7 +22,7 @@ ROWS = [
     {"errors", "paths", "model_names", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
-RUNS_MODELS = ("engine/", "training/")
+RUNS_MODELS = ("engine/", "training/", "publish/gates/")
 HOMES = {
     **dict.fromkeys(("torch", "transformers"), (*RUNS_MODELS, "scoring/rationale.py")),
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),

@@ -147,6 +147,7 @@ def lm_eval_run(
         num_fewshot=run.num_fewshot,
         **backends.settings(run),
         limit=run.limit,
+        samples=None if run.items is None else {task: [*own] for task, own in run.items.items()},
         apply_chat_template=work.chat,
         fewshot_as_multiturn=True,
         gen_kwargs=run.gen_kwargs,

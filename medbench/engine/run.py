@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -37,6 +37,8 @@ class Run:
     """nf4, fp4 or int8, at load, through bitsandbytes (hf only)."""
     limit: int | None = None
     """Only the first so many questions of each task."""
+    items: Mapping[str, tuple[int, ...]] | None = None
+    """Only these questions of each task, by their numbers from 0, ascending; None: all."""
     num_fewshot: int | None = None
     """Examples before each question; None: as the task says."""
     chat_template: Literal["auto", "on", "off"] = "auto"
@@ -140,6 +142,8 @@ def value_faults(run: Run) -> Iterator[str]:
     """Yield values out of range."""
     if run.limit is not None and run.limit < 1:
         yield f"--limit {run.limit} must be at least 1"
+    if run.limit is not None and run.items is not None:
+        yield "the first questions (limit) and chosen ones (items) cannot both be asked for"
     if run.num_fewshot is not None and run.num_fewshot < 0:
         yield f"--num-fewshot {run.num_fewshot} must be at least 0"
     if run.batch_size != "auto" and not re.fullmatch(r"[1-9]\d*", run.batch_size):

@@ -20,3 +20,5 @@ class Candidate:
     """The same of its base, for paired differences."""
     base: str = ""
     """A local folder to read the base from in place of the Hub; empty: the provenance's."""
+    licence: str = ""
+    """What its publisher states, by the Hub's name; empty: what base and data ask for."""

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medbench.publish.gates import GATES
+
 if TYPE_CHECKING:
     from medbench.publish.push import Order
     from medbench.publish.remote import Change, Place, Sent
 
 __all__ = ["add_pull", "add_push", "add_push_results", "run_pull", "run_push", "run_push_results"]
 
-GATES = ("alive", "equivalent", "tensors", "overlap", "licence", "stop")
 MARKS = {"new": "+", "changed": "~", "same": "=", "goes": "-"}
 
 
@@ -30,7 +31,9 @@ def add_push(command: argparse.ArgumentParser) -> None:
         "--base-model", metavar="ID[@COMMIT]", help="the base on the Hub, if training read a folder"
     )
     add("--merged", action="store_true", help="merge the adapter into its base first")
-    add("--skip", nargs="+", choices=GATES, default=[], metavar="GATE", help=", ".join(GATES))
+    add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
+    add("--skip", action="extend", nargs="+", choices=GATES, default=[], metavar="GATE",
+        help=f"gates that are left out: {', '.join(GATES)}")  # fmt: skip
 
 
 def add_push_results(command: argparse.ArgumentParser) -> None:
@@ -83,7 +86,10 @@ def run_push(options: argparse.Namespace) -> None:
     from medbench.publish.push import Order, push
 
     candidate = Candidate(
-        checkpoint.read(options.checkpoint), tuple(options.results), tuple(options.base_results)
+        checkpoint.read(options.checkpoint),
+        tuple(options.results),
+        tuple(options.base_results),
+        licence=options.licence,
     )
     order = Order(
         candidate=candidate,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-__all__ = ["Licence", "Terms", "known_licences", "terms"]
+__all__ = ["Licence", "Terms", "known_licences", "name_fault", "terms"]
 
 FILE = Path(__file__).with_name("licences.yaml")
 
@@ -28,6 +28,12 @@ class Licence:
     """What is derived must carry the same terms."""
     on_hub: bool = True
     """The Hub knows it under this id; else it is `other` with a name there."""
+    begins: str = ""
+    """With what the name of a derived model must begin."""
+    notice: str = ""
+    """What the card of a derived model must say."""
+    unclear: str = ""
+    """Why nobody can tell what is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +97,12 @@ def terms(base: str, data: Iterable[str]) -> Terms:
     keeps_own = own.alike or not own.commercial or not strict
     binding = dict.fromkeys(([own] if keeps_own else []) + strict)
     return Terms(tuple(binding), own, found, unknown)
+
+
+def name_fault(licences: Iterable[Licence], repository: str) -> str:
+    """Return what a repository's name must be under these licences and is not; empty: it is."""
+    own = repository.rpartition("/")[2]
+    for one in licences:
+        if not own.lower().startswith(one.begins.lower()):
+            return f"{one.name} asks for a name that begins with {one.begins!r}; {own!r} does not"
+    return ""

@@ -13,9 +13,10 @@ from medbench.leaderboard.measured import measured_runs
 from medbench.publish.base import HubBase, check_repo, hub_base
 from medbench.publish.candidate import Candidate
 from medbench.publish.card.card import model_card
-from medbench.publish.card.subject import Subject
+from medbench.publish.card.subject import Subject, terms_of
 from medbench.publish.content import Content, check_secrets, checkpoint_content
 from medbench.publish.gates import Finding, run_gates
+from medbench.publish.licences import name_fault
 from medbench.publish.records import eval_results, every_eval_ever
 from medbench.publish.remote import Place, Sent, send
 from medbench.publish.scores import Scores, scores_of
@@ -90,6 +91,9 @@ def check(order: Order) -> None:
     base = hub_base(checkpoint, order.base_model)
     if order.merged and not checkpoint.is_adapter:
         raise PublishError(f"--merged: {checkpoint.path} is a whole model; push it as it is")
+    licences = [one for one in (terms_of(order.candidate).base,) if one]
+    if "licence" not in order.skip and (fault := name_fault(licences, order.place.repo)):
+        raise PublishError(f"{fault}; --skip licence publishes it all the same")
     checkpoint_content(checkpoint, base, order.place.repo)
     scores_of(order.candidate)
     result_content(order.candidate.results)

@@ -12,7 +12,7 @@ from medbench.checkpoint import ADAPTER, WEIGHTS, base_revision, read_adapter_co
 from medbench.errors import ModelError
 from medbench.training.model import first_line
 
-__all__ = ["Plan", "missing_modules", "resize_vocabulary"]
+__all__ = ["MERGEABLE", "VECTORS", "Plan", "missing_modules", "resize_vocabulary"]
 
 log = logging.getLogger(__name__)
 MERGEABLE = ("LORA", "LOHA", "LOKR", "IA3")

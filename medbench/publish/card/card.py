@@ -8,6 +8,7 @@ from medbench.errors import PublishError
 from medbench.publish.card import measured, snippets, training
 from medbench.publish.card.markdown import block, escaped
 from medbench.publish.card.subject import Subject
+from medbench.publish.licences import Terms, known_licences
 from medbench.publish.records import model_index
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ def card_data(subject: Subject) -> "ModelCardData":
     """Return the metadata that the Hub indexes."""
     from huggingface_hub import ModelCardData
 
-    terms, method = subject.terms, subject.candidate.checkpoint.provenance.method
-    licence: dict[str, Any] = {"license": terms.id}
-    if terms.id == "other":
-        names = "-and-".join(one.id for one in terms.binding)
-        licence |= {"license_name": names, "license_link": terms.binding[0].link}
+    method = subject.candidate.checkpoint.provenance.method
     tags = ["medical", "question-answering", "medbench", method]
     found = model_index(subject.scores.rows)
     return ModelCardData(
@@ -73,8 +70,20 @@ def card_data(subject: Subject) -> "ModelCardData":
         tags=tags,
         model_name=subject.name if found else None,
         eval_results=found or None,
-        **licence,
+        **licence(subject.terms, subject.candidate.licence),
     )
+
+
+def licence(terms: Terms, stated: str) -> dict[str, Any]:
+    """Return what the Hub indexes: the licence that the publisher states, else those that bind."""
+    known = known_licences()
+    if stated:
+        on_hub = stated not in known or known[stated].on_hub
+        return {"license": stated} if on_hub else {"license": "other", "license_name": stated}
+    if terms.id != "other":
+        return {"license": terms.id}
+    names = "-and-".join(one.id for one in terms.binding)
+    return {"license": "other", "license_name": names, "license_link": terms.binding[0].link}
 
 
 def parts(subject: Subject) -> dict[str, Any]:
@@ -134,5 +143,8 @@ def licence_text(subject: Subject) -> str:
         )
     if not terms.commercial:
         lines.append("- commercial use is forbidden by at least one of them")
-    named = f"**{escaped(terms.name)}**\n\n" if terms.id else ""
+    lines += [f"- {one.notice}" for one in (terms.base, *terms.data) if one and one.notice]
+    stated = subject.candidate.licence
+    name = f"{stated}, as its publisher states" if stated else terms.name
+    named = f"**{escaped(name)}**\n\n" if name else ""
     return named + "\n".join(lines)

@@ -11,7 +11,7 @@ from medbench.publish.licences import Terms, terms
 from medbench.publish.scores import Scores
 from medbench.recipe import Recipe, load
 
-__all__ = ["Subject"]
+__all__ = ["Subject", "terms_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,13 @@ class Subject:
     @property
     def terms(self) -> Terms:
         """The licences that bind it."""
-        # the recipe of the checkpoint: the published one has the same facts
-        facts = load(self.candidate.checkpoint.recipe).model.facts
-        return terms(facts.licence if facts else "", [one.licence for one in self.datasets])
+        return terms_of(self.candidate)
+
+
+def terms_of(candidate: Candidate) -> Terms:
+    """Return the licences that bind a model: its base's, and those of what it was trained on."""
+    facts = load(candidate.checkpoint.recipe).model.facts
+    mixture = (one for one in candidate.checkpoint.provenance.data if one.use == "mixture")
+    keys = [(one.benchmark, one.subset) for one in mixture]
+    own = [DATASETS[key].licence for key in keys if key in DATASETS]
+    return terms(facts.licence if facts else "", own)

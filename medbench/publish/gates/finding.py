@@ -14,7 +14,10 @@ class Finding:
     gate: str
     """The name by which it is overridden: alive, equivalent, tensors, overlap, licence, stop."""
     passed: bool
+    """It was looked at, and nothing stands in the way."""
     report: str
     """Plain lines: what was looked at, what was found, and the way out where it failed."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """The numbers behind the report, for the certificate; JSON."""
+    is_skipped: bool = False
+    """It was named in `skip`: not looked at, not passed, and not in the way."""

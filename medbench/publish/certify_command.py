@@ -1,0 +1,54 @@
+"""`medbench certify`: the gates without an upload."""
+
+import argparse
+from pathlib import Path
+
+from medbench.errors import ModelError
+from medbench.publish.gates import GATES
+
+__all__ = ["add_certify", "run_certify"]
+
+MARKS = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
+
+
+def add_certify(command: argparse.ArgumentParser) -> None:
+    """Describe `medbench certify`."""
+    command.set_defaults(command=run_certify)
+    add = command.add_argument
+    add("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder of `medbench train`")
+    add("--results", type=Path, nargs="+", default=[], metavar="RESULTS",
+        help="what was measured with it; samples beside them")  # fmt: skip
+    add("--base", default="", metavar="DIR", help="the base in a local folder; default: the Hub's")
+    add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
+    add("--skip", action="extend", nargs="+", default=[], choices=GATES, metavar="GATE",
+        help=f"leave out some of {', '.join(GATES)}")  # fmt: skip
+
+
+def run_certify(options: argparse.Namespace) -> None:
+    """Run the gates and print their reports.
+
+    Raises:
+        ModelError: a gate failed, or the folder is no checkpoint.
+        ResultError: results cannot be read.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from medbench.checkpoint import read
+    from medbench.leaderboard.measured import measured_runs
+    from medbench.publish.candidate import Candidate
+    from medbench.publish.gates import run_gates
+
+    checkpoint = read(options.checkpoint)
+    results = tuple(run.path for run in measured_runs(options.results))
+    candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
+    console = Console()
+    findings = run_gates(candidate, options.skip)
+    for one in findings:
+        mark = "passed" if one.passed else "skipped" if one.is_skipped else "FAILED"
+        console.print(Text.assemble((mark, MARKS[mark]), f" {one.gate}"))
+        console.print(Padding(Text(one.report), (0, 0, 0, 2)))
+    if failed := [one.gate for one in findings if not (one.passed or one.is_skipped)]:
+        names = ", ".join(failed)
+        raise ModelError(f"{names} failed; to leave it out: --skip {' '.join(failed)}")

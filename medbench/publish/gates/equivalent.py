@@ -1,0 +1,144 @@
+"""Gate `equivalent`: every form in which the checkpoint is served says the same.
+
+The reference is the checkpoint in float32, an adapter through PEFT. Merged and read back, and
+through vLLM, it must be the same model: a log-probability may move by a float32 sum's order, and
+99.5 % of the letters stay. 4 bits make another model of any; there the question is whether they
+cost the checkpoint more than they cost its base.
+"""
+
+from importlib.util import find_spec
+
+from medbench.errors import MissingExtra, ModelError
+from medbench.publish.gates.finding import Finding
+from medbench.publish.gates.forms import Form, Forms, Reading
+from medbench.training.adapted import MERGEABLE, VECTORS
+from medbench.training.model import first_line
+
+__all__ = ["LETTERS", "SAME", "check"]
+
+SAME = 1e-3
+"""Nats a token by which the same weights may differ in another order of sums."""
+LETTERS = 0.995
+"""Share of the packaged questions answered alike."""
+FACTOR, SLACK = 2.0, 0.05
+"""4 bits may move the checkpoint this often what they move its base, and so many nats a token."""
+
+
+class Report:
+    """Lines and numbers of one finding."""
+
+    def __init__(self, forms: Forms) -> None:
+        self.forms = forms
+        self.lines: list[str] = []
+        self.facts: dict[str, object] = {}
+        self.passed = True
+
+    def add(self, form: str, line: str, passed: bool = True, **facts: object) -> None:
+        """Keep what is known of a form."""
+        self.lines.append(f"{form}: {line}")
+        self.facts[form] = facts | {"passed": passed}
+        self.passed &= passed
+
+    def unchecked(self, form: str, reason: str) -> None:
+        """Name a form that is not served, or cannot be looked at here."""
+        self.lines.append(f"{form}: not checked, {reason}")
+        self.facts[form] = {"not_checked": reason}
+
+
+def check(forms: Forms) -> Finding:
+    """Compare the forms one after another."""
+    report = Report(forms)
+    look_at_merged(report)
+    look_at_vllm(report)
+    look_at_4_bits(report)
+    own = forms.read("own")
+    head = f"{len(own.canaries)} canaries, {len(own.letters)} packaged questions, float32"
+    return Finding("equivalent", report.passed, "\n".join([head, *report.lines]), report.facts)
+
+
+def look_at_merged(report: Report) -> None:
+    """Merge, read back, and compare."""
+    adapter = report.forms.adapter
+    if adapter is None:
+        report.unchecked("merged", "a whole model has nothing to merge")
+    elif adapter.kind in VECTORS:
+        report.unchecked("merged", f"{adapter.kind} puts {VECTORS[adapter.kind]}, no weights")
+    elif adapter.kind not in MERGEABLE:
+        report.unchecked("merged", f"{adapter.kind} is none of {', '.join(MERGEABLE)}")
+    else:
+        try:
+            same(report, "merged", report.forms.read("merged"))
+        except ModelError as error:
+            report.add("merged", str(error), passed=False)
+
+
+def look_at_vllm(report: Report) -> None:
+    """Compare with vLLM, where it is and can run the adapter."""
+    adapter = report.forms.adapter
+    try:
+        if adapter is not None:
+            adapter.check_vllm()
+    except ModelError as error:
+        report.unchecked("vLLM", str(error).replace(str(report.forms.folder), "this adapter"))
+        return
+    if find_spec("vllm") is None:
+        report.unchecked("vLLM", "it is not installed here")
+    else:
+        same(report, "vLLM", report.forms.read("vllm"))
+
+
+def same(report: Report, form: str, reading: Reading) -> None:
+    """Judge a form that should be the same model."""
+    own = report.forms.read("own")
+    off = distance(reading, own)
+    share = alike(reading, own)
+    passed = off <= SAME and share >= LETTERS
+    line = (
+        f"log-probabilities within {off:.2g} nats a token (up to {SAME:g}), "
+        f"{share:.1%} of the letters (at least {LETTERS:.1%})"
+    )
+    if not passed:
+        line += ". It is not the model that was trained; publish the checkpoint as it is"
+    report.add(form, line, passed, distance=off, letters=share)
+
+
+def look_at_4_bits(report: Report) -> None:
+    """Compare what nf4 costs the checkpoint with what it costs the base."""
+    readings: dict[Form, Reading] = {}
+    for form in ("4-bit", "4-bit base"):
+        try:
+            readings[form] = report.forms.read(form)
+        except (MissingExtra, ModelError, RuntimeError) as error:
+            # bitsandbytes' kernels refuse layers narrower than a block when they are used
+            report.unchecked("4-bit", first_line(error))
+            return
+    own = report.forms.read("own")
+    cost = average(readings["4-bit"], own)
+    base = average(readings["4-bit base"], report.forms.read("base"))
+    bound = FACTOR * base + SLACK
+    share = alike(readings["4-bit"], own)
+    line = (
+        f"nf4 moves log-probabilities by {cost:.2g} nats a token on average, the base's by "
+        f"{base:.2g} (up to {FACTOR:g} times that and {SLACK:g}, {bound:.2g}); "
+        f"{share:.1%} of the letters stay"
+    )
+    if cost > bound:
+        line += ". What was learnt does not survive 4 bits: say so on the card, or skip this gate"
+    report.add("4-bit", line, cost <= bound, cost=cost, base=base, bound=bound, letters=share)
+
+
+def distance(a: Reading, b: Reading) -> float:
+    """Return the largest difference, in nats a token."""
+    return max(abs(x - y) for x, y in zip(a.canaries, b.canaries, strict=True))
+
+
+def average(a: Reading, b: Reading) -> float:
+    """Return the mean difference, in nats a token."""
+    found = [abs(x - y) for x, y in zip(a.canaries, b.canaries, strict=True)]
+    return sum(found) / len(found)
+
+
+def alike(a: Reading, b: Reading) -> float:
+    """Return the share of equal letters, of the questions that both were asked."""
+    both = a.letters.keys() & b.letters.keys()
+    return sum(a.letters[number] == b.letters[number] for number in both) / len(both)
