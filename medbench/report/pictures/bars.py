@@ -124,10 +124,10 @@ def _ceiling(panels: Sequence[Panel], pitch: float) -> float:
 
 def _legend(axes: "Axes", cells: Sequence[Cell], styles: Styles, width: float, pen: Pen) -> float:
     """Name the models in aligned columns, in as few lines as fit; return the bottom."""
-    limits = {cell.score.model: cell.score.limit for cell in cells if cell.score.limit}
     names = []
     for model in styles:
-        limit = limits.get(model) or 0
+        limits = {cell.score.limit for cell in cells if cell.score.model == model}
+        limit = (limits.pop() or 0) if len(limits) == 1 else 0  # of several, n tells
         part = f" (first {limit:g} items)" if limit >= 1 else " (part of the items)" * (limit > 0)
         names.append(pen.cut(model, 8.5, width - 1.7) + part)
     wide = 0.5 + max(pen.width(name, 8.5) for name in names)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Picture", "Pictures", "is_current", "pictures", "write_pictures"]
 
-STYLE = 1
+STYLE = 2
 """Raised whenever pictures of the same data are to look otherwise."""
 ONE_MODEL = "one model only"
 NO_LANGUAGES = "fewer than three languages"

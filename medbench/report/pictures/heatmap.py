@@ -107,7 +107,8 @@ def measured_sheet(panels: Sequence[Panel]) -> Sheet:
     """Return every share of a grid: a row a model, the best mean first, a column a task."""
     columns = [(panel, column) for panel in panels for column in panel.columns]
     heads = tuple(
-        Head(c.label or p.title, p.title * (len(p.columns) > 1), bool(c.mean)) for p, c in columns
+        Head(c.label or p.title, p.title * (c.label not in ("", c.heading)), bool(c.mean))
+        for p, c in columns
     )
     models = sorted({name for _, column in columns for name in column.cells})
     lines = [Line(n, "", tuple(column.cells.get(n) for _, column in columns)) for n in models]
@@ -128,15 +129,13 @@ def heatmap(sheet: Sheet, pen: Pen) -> "Figure":
     """Draw from top to bottom: title, colour scale, bands of columns, caption."""
     drawn, axes = plane()
     lay = _layout(sheet, pen)
-    most = max(4, int((WIDEST - lay.left) / lay.cell))
-    bands = math.ceil(len(sheet.heads) / most)
-    step = math.ceil(len(sheet.heads) / bands)
-    width = max(5.0, lay.left + step * lay.cell + EDGE)
+    bands = _bands(sheet.heads, max(4, int((WIDEST - lay.left) / lay.cell)))
+    width = max(5.0, lay.left + max(end - start for start, end in bands) * lay.cell + EDGE)
     top = write_title(axes, EDGE, sheet.title, width - 2 * EDGE, pen) + TITLE
     _scale(axes, top, lay)
     top -= 0.06
-    for start in range(0, len(sheet.heads), step):
-        top = _band(axes, sheet.band(start, start + step), top + BETWEEN, lay, pen)
+    for start, end in bands:
+        top = _band(axes, sheet.band(start, end), top + BETWEEN, lay, pen)
     for note in (*_legend(sheet), *sheet.notes):
         for text in pen.wrap(note, 7.5, width - 2 * EDGE):
             top += 0.155
@@ -170,6 +169,22 @@ def _scale(axes: "Axes", middle: float, lay: Layout) -> None:
                  align="edge", color=colour, linewidth=0)  # fmt: skip
     write(axes, left - 0.06, middle, f"{lay.low:g}", 7.5, color=GREY, ha="right")
     write(axes, left + width + 0.06, middle, f"{lay.high:g} %", 7.5, color=GREY)
+
+
+def _bands(heads: Sequence[Head], most: int) -> list[tuple[int, int]]:
+    """Return where to cut: groups stay whole unless one alone is too wide, and is cut evenly."""
+    bands: list[tuple[int, int]] = []
+    for _, group in groupby(range(len(heads)), key=lambda at: heads[at].group or at):
+        columns = list(group)
+        parts = math.ceil(len(columns) / most)
+        step = math.ceil(len(columns) / parts)
+        for start in range(columns[0], columns[-1] + 1, step):
+            end = min(start + step, columns[-1] + 1)
+            if bands and end - bands[-1][0] <= most and parts == 1:
+                bands[-1] = (bands[-1][0], end)
+            else:
+                bands.append((start, end))
+    return bands
 
 
 def _band(axes: "Axes", sheet: Sheet, top: float, lay: Layout, pen: Pen) -> float:
