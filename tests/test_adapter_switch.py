@@ -159,7 +159,7 @@ def test_one_command_is_as_good_as_many(
     for name in names:
         assert outcome(tmp_path / "together" / name) == outcome(tmp_path / "alone" / name), name
     models = {score.model for score in read_results([tmp_path / "together"]).scores}
-    assert models == {"padded", *(f"padded + {one.name}" for one in chosen)}
+    assert models == {"padded", *(f"padded + {'/'.join(one.parts[-3:])}" for one in chosen)}
 
 
 def with_pissa(folder: Path) -> None:

@@ -136,8 +136,10 @@ def test_the_pictures_are_current(leaderboard: Path) -> None:
 def test_stale_pictures_are_named(
     leaderboard: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    (results,) = leaderboard.glob("measured/*/results_*.json")
-    text = results.read_text(encoding="utf-8")
+    texts = {
+        path: path.read_text("utf-8") for path in leaderboard.glob("measured/*/results_*.json")
+    }
+    results, text = next(one for one in texts.items() if "mmedbench_english" in one[1])
     content = json.loads(text)
     content["results"]["mmedbench_english"]["acc,none"] = 0.5
     results.write_text(json.dumps(content), encoding="utf-8")
