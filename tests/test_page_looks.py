@@ -9,10 +9,8 @@ from medbench.report.page.html import board_page
 from medbench.results import read_results
 from tests.board_pages import write_large_board
 
-SORT = """place => {
-  document.querySelector(`#measured [data-place="${place}"] button`).click();
-  return document.body.offsetHeight;
-}"""
+COLUMN = """place => [...document.querySelectorAll('#measured tbody tr')]
+  .map(row => row.querySelectorAll('td')[place + 1].innerText.split('\\n')[0])"""
 CONTRAST = """() => {
   const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const rgb = color => { paint.clearRect(0, 0, 1, 1); paint.fillStyle = color;
@@ -71,26 +69,18 @@ def test_colours_follow_the_system_and_can_be_read(
     assert page.evaluate(ground) == colours[other]
 
 
-def test_a_large_board_is_quick_to_sort(open_page: Any, tmp_path: Path) -> None:
+def test_a_large_board_is_sorted_whole(open_page: Any, tmp_path: Path) -> None:
+    """The first rows are put in place at once, the others after the page was drawn."""
     from playwright.sync_api import expect
 
-    runs = write_large_board(tmp_path / "runs", 200, [f"task{number:02}" for number in range(60)])
+    runs = write_large_board(tmp_path / "runs", 200, [f"task{number:02}" for number in range(20)])
     file = tmp_path / "board.html"
     file.write_text(board_page(read_results([runs]), ()), encoding="utf-8", newline="")
     page = open_page(file)
-    session = page.context.new_cdp_session(page)
-    session.send("Performance.enable", {"timeDomain": "threadTicks"})
-    spent = []
-    for place in range(3):
-        expect(page.locator("#measured tbody tr")).to_have_count(200)
-        before = processor_ms(session)
-        page.evaluate(SORT, place)
-        spent.append(processor_ms(session) - before)
-    assert min(spent) < 200, f"ms to sort 200 models by one of 60 columns: {spent}"
-
-
-def processor_ms(session: Any) -> float:
-    """Return what the page's thread has used; a busy machine does not count."""
-    parts = ("ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
-    metrics = session.send("Performance.getMetrics")["metrics"]
-    return 1000 * sum(one["value"] for one in metrics if one["name"] in parts)
+    rows = page.locator("#measured tbody tr")
+    for place in (7, 3):  # the page opens sorted by another
+        page.locator(f'#measured [data-place="{place}"] button').first.click()
+        expect(rows).to_have_count(200)
+        values = [((model * 37 + place * 11) % 500) / 5 for model in range(200)]
+        found = [float(text) for text in page.evaluate(COLUMN, place)]
+        assert found == sorted(values, reverse=True)
