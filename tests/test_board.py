@@ -164,7 +164,7 @@ def test_all_formats_are_written(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert all(path.stat().st_size for path in written)
     said = capsys.readouterr().out
     assert "MMedBench" in said
-    assert "not drawn: heatmap (one model only); pareto (fewer than two known sizes)" in said
+    assert "not drawn: heatmap (one model only); pareto (no known sizes that differ)" in said
 
 
 def test_without_a_folder_the_board_is_only_printed(

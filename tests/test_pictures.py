@@ -65,7 +65,7 @@ def test_what_says_nothing_is_left_out_with_the_reason() -> None:
     ]  # fmt: skip
     assert found.left_out == (
         "heatmap (one model only); radar (fewer than three languages); pareto, and of 4 published "
-        "tables (fewer than two known sizes)"
+        "tables (no known sizes that differ)"
     )
     assert "board (more than 28 models" in pictures(board_of(MANY, 1)).left_out
 

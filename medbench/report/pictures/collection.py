@@ -30,7 +30,7 @@ STYLE = 2
 """Raised whenever pictures of the same data are to look otherwise."""
 ONE_MODEL = "one model only"
 NO_LANGUAGES = "fewer than three languages"
-NO_SIZES = "fewer than two known sizes"
+NO_SIZES = "no known sizes that differ"
 NO_SHARES = "nothing in percent"
 TOO_MANY = f"more than {MOST_MODELS} models: see the heat map"
 IRRELEVANT = ("source", "date")

@@ -22,6 +22,8 @@ NAME_SIZE, NAME_HEIGHT, THIN = 7.0, 0.115, 0.01
 STEPS = (2, 5, 10, 20)
 TOLD_BY = {"results": "as lm-eval counted at loading", "recipes": "of the recipes' facts",
            "name": "as the models' names say"}  # fmt: skip
+APART = 1.25
+"""The largest of a picture's sizes over the smallest is more than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Axis:
 def pareto_parts(panels: Iterable[Panel]) -> tuple[Part, ...]:
     """Return the mean of each panel of accuracies, or each column where it has none.
 
-    Only those where at least two sizes are known.
+    Only those with known sizes that differ: an adapter adds too little for a picture.
     """
     return tuple(_parts(panels))
 
@@ -85,7 +87,8 @@ def _parts(panels: Iterable[Panel]) -> Iterator[Part]:
         means = [column for column in panel.columns if column.mean and len(column.cells) > 1]
         for column in means or panel.columns:
             part = _part(column)
-            if len({point.size.parameters for point in part.points}) > 1:
+            sizes = [point.size.parameters for point in part.points]
+            if sizes and max(sizes) > APART * min(sizes):
                 yield part
 
 
