@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 __all__ = ["Model", "display_names", "model_path"]
 
-METHODS = ("full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt_tuning")
+METHODS = ("full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt")
 """Last folders that say little alone."""
 OF_A_RECIPE = 3
 """Folders of a recipe's name: a model and a benchmark, in either order, and a method."""

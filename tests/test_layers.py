@@ -19,7 +19,8 @@ ROWS = [
     {"report", "engine", "training"},
     {"scoring", "data", "drawing"},
     {"recipe", "checkpoint", "results", "reported", "question"},
-    {"errors", "paths", "model_names", "__version__"},
+    {"beside", "model_names"},
+    {"errors", "paths", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
 RUNS_MODELS = ("engine/", "training/", "publish/gates/")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medbench import beside
 from medbench.engine.answers import answers_sha256
 from medbench.errors import ResultError
 from medbench.leaderboard.portable import portable
@@ -42,7 +43,7 @@ class Measured:
     @property
     def stamp(self) -> str:
         """What the names of all files of the run share."""
-        return self.path.stem.removeprefix("results_")
+        return beside.stamp(self.path)
 
     @property
     def model(self) -> str:
@@ -57,24 +58,21 @@ class Measured:
             ResultError: a file cannot be read.
         """
         scores = read_results([path]).scores
-        stamp = path.stem.removeprefix("results_")
-        beside = path.parent / f"medbench_{stamp}.json"
-        facts = _json(beside) if beside.is_file() else None
+        said = beside.facts_path(path)
+        facts = _facts(said) if said.is_file() else None
         samples = {}
         for task in dict.fromkeys(score.task for score in scores if not score.members):
-            for suffix in (".jsonl", ".jsonl.gz"):
-                file = path.parent / f"samples_{task}_{stamp}{suffix}"
-                if file.is_file():
-                    samples[task] = tuple(_samples(file))
+            if file := beside.samples_path(path, task):
+                samples[task] = tuple(_samples(file))
         is_whole = samples and all("doc" in one for own in samples.values() for one in own)
         return cls(path, scores, facts, samples, answers_sha256(samples) if is_whole else "")
 
     def files(self) -> dict[str, bytes]:
         """Return the files to be kept: name → content, the results file last."""
-        here, beside = Path.cwd(), self.path.with_name(f"medbench_{self.stamp}.json")
+        here, said = Path.cwd(), beside.facts_path(self.path)
         content = {}
-        if beside.is_file():
-            content[beside.name] = portable(beside.read_bytes(), here)
+        if said.is_file():
+            content[said.name] = portable(said.read_bytes(), here)
         for task, samples in self.samples.items():
             content[f"samples_{task}_{self.stamp}.jsonl.gz"] = compressed(samples)
         return content | {self.path.name: portable(self.path.read_bytes(), here)}
@@ -107,12 +105,9 @@ def compressed(samples: tuple[Sample, ...]) -> bytes:
     return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(facts, dict) or not isinstance(facts.get("tasks"), dict):
+def _facts(path: Path) -> dict[str, Any]:
+    facts = beside.read_json(path)
+    if not isinstance(facts.get("tasks"), dict):
         raise ResultError(f"{path}: JSON, but not what `medbench eval` writes beside its results")
     return facts
 

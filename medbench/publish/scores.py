@@ -1,11 +1,9 @@
 """The scores in a card: with intervals, and with what training changed on the same questions."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
+from medbench.beside import read_facts
 from medbench.errors import PublishError, ResultError
 from medbench.publish.candidate import Candidate
 from medbench.report.compare.comparison import Contrast, compare_runs
@@ -105,23 +103,5 @@ def against_base(
 
 def source_of(score: Score) -> str:
     """Return where a task's rows came from, as `medbench eval` wrote beside the results."""
-    stamp = score.source.stem.removeprefix("results_")
-    file = score.source.with_name(f"medbench_{stamp}.json")
-    return str(facts(file).get("tasks", {}).get(score.task, {}).get("source", ""))
-
-
-def facts(file: Path) -> dict[str, Any]:
-    """Return what `medbench eval` wrote beside its results, nothing where it did not.
-
-    Raises:
-        ResultError: it is no JSON object.
-    """
-    if not file.is_file():
-        return {}
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ResultError(f"{file}: not JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise ResultError(f"{file}: not a JSON object")
-    return content
+    facts = read_facts(score.source)
+    return str(facts.get("tasks", {}).get(score.task, {}).get("source", ""))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medbench import beside
 from medbench.errors import ResultError
 from medbench.question import Question
 from medbench.results import Score, read_results
@@ -126,11 +127,10 @@ def samples_path(score: Score) -> Path:
     Raises:
         ResultError: they are missing.
     """
-    path = score.source.with_name(f"samples_{score.task}_{_stamp(score)}.jsonl")
-    for found in (path, path.with_name(f"{path.name}.gz")):
-        if found.is_file():
-            return found
-    told = f"{path.name} is not beside {score.source}: the samples of the run are needed"
+    if found := beside.samples_path(score.source, score.task):
+        return found
+    name = f"samples_{score.task}_{beside.stamp(score.source)}.jsonl"
+    told = f"{name} is not beside {score.source}: the samples of the run are needed"
     raise ResultError(f"{told} (lm_eval writes them with --log_samples)")
 
 
@@ -192,9 +192,8 @@ def item(sample: Mapping[str, Any]) -> Item:
 
 def _settings(score: Score) -> dict[str, object]:
     """Return what the files beside the samples say of the run."""
-    config = _json(score.source).get("config", {})
-    facts_path = score.source.with_name(f"medbench_{_stamp(score)}.json")
-    facts = _json(facts_path) if facts_path.is_file() else {}
+    config = beside.read_json(score.source).get("config", {})
+    facts = beside.read_facts(score.source)
     tasks = facts.get("tasks", {})
     return {
         "rows": tasks.get(score.task, {}).get("sha256"),
@@ -203,18 +202,3 @@ def _settings(score: Score) -> dict[str, object]:
         "quantization": facts.get("quantization"),
         "generation settings": config.get("gen_kwargs"),
     }
-
-
-def _stamp(score: Score) -> str:
-    """Return what the names of all files of a run share: its date."""
-    return score.source.stem.rpartition("_")[2]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise ResultError(f"{path}: not a JSON object")
-    return content

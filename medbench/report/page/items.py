@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from medbench.beside import samples_path
 from medbench.errors import ResultError
 from medbench.report.grid import SHARES
 from medbench.report.page.form import PageItem, PageItems
@@ -47,7 +48,7 @@ class ItemCollection:
         Raises:
             ResultError: the samples cannot be read.
         """
-        path = _samples_path(score)
+        path = samples_path(score.source, score.task)
         if path is None:
             return None
         items: PageItems = {"shown": [], "note": "", "language": score.language}
@@ -93,14 +94,6 @@ class ItemCollection:
         kept = _clipped(text, ends) if ends else text
         self.characters += len(kept)
         return kept
-
-
-def _samples_path(score: Score) -> Path | None:
-    if not score.source.is_file():
-        return None
-    stem = f"samples_{score.task}_{score.source.stem.rpartition('_')[2]}"
-    paths = (score.source.with_name(f"{stem}{suffix}") for suffix in (".jsonl", ".jsonl.gz"))
-    return next((path for path in paths if path.is_file()), None)
 
 
 def _of_filter(path: Path, filter: str) -> Iterator[dict[str, Any]]:

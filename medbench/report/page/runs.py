@@ -1,6 +1,5 @@
 """What is known about a run: its settings, its versions, and the recipe behind the model."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medbench import checkpoint
+from medbench import beside, checkpoint
 from medbench.checkpoint import PROVENANCE, Provenance
 from medbench.errors import ModelError, ResultError
 from medbench.report.page.form import PageFacts
@@ -84,9 +83,8 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         ResultError: one of them cannot be read.
     """
-    beside = path.with_name(f"medbench_{path.stem.rpartition('_')[2]}.json")
-    document = _json(path)
-    record = RunRecord(path, document, _json(beside) if beside.is_file() else {}, None)
+    document = beside.read_json(path)
+    record = RunRecord(path, document, beside.read_facts(path), None)
     folder = _checkpoint(record)
     if folder is None:
         return record
@@ -166,13 +164,3 @@ def _recipe(known: Provenance) -> Iterator[tuple[str, object]]:
 def _told(pairs: Iterator[tuple[str, object]]) -> list[tuple[str, str]]:
     """Leave out what is not known."""
     return [(name, str(value)) for name, value in pairs if value not in (None, "", "N/A")]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise ResultError(f"{path}: not a JSON object")
-    return content

@@ -1,0 +1,55 @@
+"""What lies beside a results file: what `medbench eval` says of the run, and each task's samples.
+
+results_STAMP.json      lm-eval's
+medbench_STAMP.json     rows, command, versions
+samples_TASK_STAMP.jsonl, or the same with .gz
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from medbench.errors import ResultError
+
+__all__ = ["facts_path", "read_facts", "read_json", "samples_path", "stamp"]
+
+
+def stamp(results: Path) -> str:
+    """Return what the names of all files of a run share: its date."""
+    return results.stem.rpartition("_")[2]
+
+
+def facts_path(results: Path) -> Path:
+    """Return where `medbench eval` says what lm-eval's own file does not."""
+    return results.with_name(f"medbench_{stamp(results)}.json")
+
+
+def samples_path(results: Path, task: str) -> Path | None:
+    """Return a task's samples, compressed or not; None: there are none."""
+    path = results.with_name(f"samples_{task}_{stamp(results)}.jsonl")
+    return next((one for one in (path, path.with_name(f"{path.name}.gz")) if one.is_file()), None)
+
+
+def read_facts(results: Path) -> dict[str, Any]:
+    """Read what `medbench eval` says; empty where the file is missing.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    path = facts_path(results)
+    return read_json(path) if path.is_file() else {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ResultError: it cannot be read, or is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise ResultError(f"{path}: not a JSON object")
+    return content

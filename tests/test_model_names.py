@@ -1,0 +1,18 @@
+"""Names of models: methods alone say little, and all of them are known."""
+
+from typing import get_args
+
+from medbench.model_names import METHODS, Model, display_names
+from medbench.recipe.schema import MethodName
+
+
+def test_every_method_of_a_recipe_is_known() -> None:
+    assert set(METHODS) == set(get_args(MethodName))
+
+
+def test_two_models_of_one_recipe_path_are_told_apart() -> None:
+    models = {Model(f"/{place}/smollm2/usmle/full", "", "") for place in "ab"}
+    assert sorted(display_names(models).values()) == [
+        "a/smollm2/usmle/full",
+        "b/smollm2/usmle/full",
+    ]
