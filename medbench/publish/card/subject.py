@@ -7,9 +7,10 @@ from medbench.data.datasets import DATASETS, Dataset
 from medbench.publish.base import HubBase
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates import Finding
+from medbench.publish.gates.licence import binding
 from medbench.publish.licences import Terms, terms
 from medbench.publish.scores import Scores
-from medbench.recipe import Recipe, load
+from medbench.recipe import Recipe
 
 __all__ = ["Subject", "terms_of"]
 
@@ -68,8 +69,5 @@ class Subject:
 
 def terms_of(candidate: Candidate) -> Terms:
     """Return the licences that bind a model: its base's, and those of what it was trained on."""
-    facts = load(candidate.checkpoint.recipe).model.facts
-    mixture = (one for one in candidate.checkpoint.provenance.data if one.use == "mixture")
-    keys = [(one.benchmark, one.subset) for one in mixture]
-    own = [DATASETS[key].licence for key in keys if key in DATASETS]
-    return terms(facts.licence if facts else "", own)
+    base, *data = binding(candidate).values()
+    return terms(base, data)
