@@ -21,12 +21,12 @@ def stamp(results: Path) -> str:
 
 def facts_path(results: Path) -> Path:
     """Return where `medbench eval` says what lm-eval's own file does not."""
-    return results.with_name(f"medbench_{stamp(results)}.json")
+    return results.parent / f"medbench_{stamp(results)}.json"
 
 
 def samples_path(results: Path, task: str) -> Path | None:
     """Return a task's samples, compressed or not; None: there are none."""
-    path = results.with_name(f"samples_{task}_{stamp(results)}.jsonl")
+    path = results.parent / f"samples_{task}_{stamp(results)}.jsonl"
     return next((one for one in (path, path.with_name(f"{path.name}.gz")) if one.is_file()), None)
 
 
