@@ -5,13 +5,16 @@ medbench_STAMP.json     rows, command, versions
 samples_TASK_STAMP.jsonl, or the same with .gz
 """
 
+import gzip
 import json
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from medbench.errors import ResultError
 
-__all__ = ["facts_path", "read_facts", "read_json", "samples_path", "stamp"]
+__all__ = ["facts_path", "read_facts", "read_json", "sample_lines", "samples_path", "stamp"]
 
 
 def stamp(results: Path) -> str:
@@ -28,6 +31,19 @@ def samples_path(results: Path, task: str) -> Path | None:
     """Return a task's samples, compressed or not; None: there are none."""
     path = results.parent / f"samples_{task}_{stamp(results)}.jsonl"
     return next((one for one in (path, path.with_name(f"{path.name}.gz")) if one.is_file()), None)
+
+
+def sample_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a samples file that are not empty, numbered from 1.
+
+    Raises:
+        ResultError: it cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ResultError(f"{path}: cannot be read ({error})") from error
 
 
 def read_facts(results: Path) -> dict[str, Any]:

@@ -3,11 +3,23 @@
 import posixpath
 import re
 from collections import Counter
-from collections.abc import Set
-from typing import NamedTuple
+from collections.abc import Mapping, Set
+from typing import Any, NamedTuple
 
-__all__ = ["Model", "display_names", "model_path"]
+__all__ = [
+    "ADAPTERS",
+    "BASES",
+    "Model",
+    "display_names",
+    "model_argument",
+    "model_arguments",
+    "model_path",
+]
 
+BASES = ("pretrained", "model", "path", "engine")
+"""lm-eval's arguments that may name the model."""
+ADAPTERS = ("peft", "lora_local_path", "delta")
+"""Those that may name what is put on it."""
 METHODS = ("full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt")
 """Last folders that say little alone."""
 OF_A_RECIPE = 3
@@ -34,6 +46,21 @@ class Model(NamedTuple):
 def _end(parts: list[str], depth: int) -> str:
     least = OF_A_RECIPE if parts[-1] in METHODS else 1
     return "/".join(parts[-max(depth, least) :])
+
+
+def model_arguments(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the model's arguments of a results file's `config`: a mapping there, or a=1,b=2."""
+    arguments = config.get("model_args")
+    if isinstance(arguments, str):
+        pairs = (pair.partition("=") for pair in arguments.split(","))
+        return {key.strip(): value.strip() for key, _, value in pairs}
+    return dict(arguments) if isinstance(arguments, dict) else {}
+
+
+def model_argument(config: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    """Return the first of some arguments that is set; empty: none is."""
+    arguments = model_arguments(config)
+    return next((str(arguments[name]) for name in names if arguments.get(name)), "")
 
 
 def model_path(name: str) -> str:

@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from medbench.errors import ResultError
-from medbench.model_names import Model, display_names, model_path
+from medbench.model_names import (
+    ADAPTERS,
+    BASES,
+    Model,
+    display_names,
+    model_argument,
+    model_arguments,
+    model_path,
+)
 
 __all__ = ["Results", "Score", "one_line", "read_results", "result_files"]
 
-BASE_ARGUMENTS = ("pretrained", "model", "path", "engine")
-ADAPTER_ARGUMENTS = ("peft", "lora_local_path", "delta")
 VARIANT_ARGUMENTS = ("revision", "gguf_file", "quantization", "load_in_4bit", "load_in_8bit")
 # Scored only where the reference was checked; the file does not say where that is.
 OF_SOME_ITEMS = frozenset({"bleu1", "bleu4", "rouge1", "rougeL", "bertscore"})
@@ -235,19 +241,15 @@ def _origin(document: Mapping[str, Any], member: str, task: str) -> dict[str, st
 def _model(document: Mapping[str, Any]) -> Model:
     """Return what was evaluated, from the model arguments of either form."""
     config = _section(document, "config")
-    arguments = _section(config, "model_args")
-    if isinstance(text := config.get("model_args"), str):
-        pairs = (pair.partition("=") for pair in text.split(","))
-        arguments = {key.strip(): value.strip() for key, _, value in pairs}
-    used = [str(value) for key in BASE_ARGUMENTS if (value := arguments.get(key))]
-    used += map(str, [config.get("model") or document.get("model_name") or "unknown"])
-    adapters = [str(value) for key in ADAPTER_ARGUMENTS if (value := arguments.get(key))]
+    arguments = model_arguments(config)
+    called = config.get("model") or document.get("model_name") or "unknown"
+    base = model_argument(config, BASES) or str(called)
     variants = {key: str(arguments.get(key) or "False") for key in VARIANT_ARGUMENTS}
     shown = [key[-4:] if value == "True" else value
              for key, value in variants.items() if value not in ("False", "main")]  # fmt: skip
     variant = f" ({', '.join(shown)})" if shown else ""
-    adapter = adapters[0] if adapters else ""
-    return Model(model_path(one_line(used[0])), model_path(one_line(adapter)), variant)
+    adapter = model_argument(config, ADAPTERS)
+    return Model(model_path(one_line(base)), model_path(one_line(adapter)), variant)
 
 
 def _merge(scores: Iterable[Score], notes: list[str]) -> list[Score]:

@@ -37,6 +37,8 @@ training:
 tracking: {{log_every: 1, save_every: 4, validate_every: 4}}
 """
 ROOT = Path(__file__).parents[1]
+ROUNDING = 1e-4
+"""Of a loss: sums in another order move the eighth by up to 5e-5, the first by 1e-8."""
 TWO = ["launch.devices=2", "training.per_device_batch=2"]
 LORA = "method={name: lora, rank: 8, alpha: 16, dropout: 0.1, target_modules: all-linear}"
 
@@ -124,8 +126,8 @@ def compare(recipe: Path, folder: Path, settings: list[str], share: float) -> No
     alone = [one for one in settings if not one.startswith("launch.")]
     single = run(recipe, folder / "one", alone)
     both = log(folder / "two")
-    assert losses(both) == pytest.approx(losses(single), rel=2e-5)
-    assert losses(both, "eval_loss") == pytest.approx(losses(single, "eval_loss"), rel=2e-5)
+    assert losses(both) == pytest.approx(losses(single), rel=ROUNDING)
+    assert losses(both, "eval_loss") == pytest.approx(losses(single, "eval_loss"), rel=ROUNDING)
     found = provenance(folder / "two")
     assert found["launch"]["processes"] == 2
     assert found["launch"]["local_parameters"] == pytest.approx(
@@ -133,7 +135,7 @@ def compare(recipe: Path, folder: Path, settings: list[str], share: float) -> No
     )
     assert found["tokens"] == provenance(folder / "one")["tokens"]
     assert losses(both, "eval_loss")[-1] == pytest.approx(
-        held_out_loss(folder / "two", load(recipe, alone)), rel=1e-4
+        held_out_loss(folder / "two", load(recipe, alone)), rel=ROUNDING
     )
 
 
@@ -158,4 +160,4 @@ def stop_and_resume(recipe: Path, folder: Path, settings: list[str]) -> None:
     assert done.returncode == 0, done.stderr
     alone = [one for one in settings if not one.startswith("launch.")]
     whole = run(recipe, folder / "one", [*alone, "tracking.save_every=3"])
-    assert losses(log(folder / "cut")) == pytest.approx(losses(whole), rel=2e-5)
+    assert losses(log(folder / "cut")) == pytest.approx(losses(whole), rel=ROUNDING)

@@ -118,14 +118,11 @@ def _samples(path: Path) -> Iterator[Sample]:
     Raises:
         ResultError: a line is no sample of lm-eval.
     """
-    try:
-        content = path.read_bytes()
-        text = (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
-        for line in text.split("\n"):
-            if line:
-                sample = json.loads(line)
-                if not {"doc_id", "filter", "metrics"} <= sample.keys():
-                    raise ResultError(f"{path}: a line is no sample of lm-eval")
-                yield sample
-    except (OSError, EOFError, ValueError, AttributeError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
+    for number, line in beside.sample_lines(path):
+        try:
+            sample = json.loads(line)
+        except ValueError as error:
+            raise ResultError(f"{path}, line {number}: cannot be read ({error})") from error
+        if not isinstance(sample, dict) or not {"doc_id", "filter", "metrics"} <= sample.keys():
+            raise ResultError(f"{path}, line {number}: not a sample of lm-eval")
+        yield sample

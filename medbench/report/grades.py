@@ -14,10 +14,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from medbench.beside import sample_lines
 from medbench.errors import ResultError
 from medbench.report.compare.samples import (
     not_a_sample,
-    sample_lines,
     samples_path,
     without_questions,
     words_in_common,

@@ -1,9 +1,7 @@
 """A run's answers, question by question: lm-eval's samples beside a results file."""
 
-import gzip
 import json
-import zlib
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,6 @@ __all__ = [
     "not_a_sample",
     "own_scores",
     "read_answers",
-    "sample_lines",
     "samples_path",
     "without_questions",
     "words_in_common",
@@ -107,7 +104,7 @@ def read_answers(score: Score) -> Answers:
     """
     path = samples_path(score)
     items: dict[int, Item] = {}
-    for number, line in sample_lines(path):
+    for number, line in beside.sample_lines(path):
         try:
             sample = json.loads(line)
             if sample["filter"] == score.filter:
@@ -132,19 +129,6 @@ def samples_path(score: Score) -> Path:
     name = f"samples_{score.task}_{beside.stamp(score.source)}.jsonl"
     told = f"{name} is not beside {score.source}: the samples of the run are needed"
     raise ResultError(f"{told} (lm_eval writes them with --log_samples)")
-
-
-def sample_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of a samples file that are not empty, numbered from 1.
-
-    Raises:
-        ResultError: it cannot be read.
-    """
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
-    except (OSError, EOFError, zlib.error) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
 
 
 def not_a_sample(path: Path, number: int, error: Exception) -> ResultError:

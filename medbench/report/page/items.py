@@ -3,7 +3,6 @@
 Samples in a leaderboard have lost the benchmark's text; what stays of them are hashes and answers.
 """
 
-import gzip
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from medbench.beside import samples_path
+from medbench.beside import sample_lines, samples_path
 from medbench.errors import ResultError
 from medbench.report.grid import SHARES
 from medbench.report.page.form import PageItem, PageItems
@@ -98,17 +97,15 @@ class ItemCollection:
 
 def _of_filter(path: Path, filter: str) -> Iterator[dict[str, Any]]:
     """Yield samples as they are read: three of a thousand do not cost a thousand."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                sample = json.loads(line)
-                if not isinstance(sample, dict):
-                    raise ResultError(f"{path}, line {number}: not a sample of lm-eval")
-                if sample.get("filter") == filter:
-                    yield sample
-    except (OSError, EOFError, ValueError) as error:
-        raise ResultError(f"{path}: cannot be read ({error})") from error
+    for number, line in sample_lines(path):
+        try:
+            sample = json.loads(line)
+        except ValueError as error:
+            raise ResultError(f"{path}, line {number}: cannot be read ({error})") from error
+        if not isinstance(sample, dict):
+            raise ResultError(f"{path}, line {number}: not a sample of lm-eval")
+        if sample.get("filter") == filter:
+            yield sample
 
 
 def _prompt(sample: Mapping[str, Any], doc: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from medbench import beside, checkpoint
 from medbench.checkpoint import PROVENANCE, Provenance
 from medbench.errors import ModelError, ResultError
+from medbench.model_names import ADAPTERS, BASES, model_argument
 from medbench.report.page.form import PageFacts
 
 __all__ = ["RunRecord", "read_run"]
@@ -17,8 +18,6 @@ __all__ = ["RunRecord", "read_run"]
 METHODS = {"full": "full", "lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "qlora": "QLoRA",
            "prefix": "prefix tuning", "p_tuning": "p-tuning",
            "prompt": "prompt tuning"}  # fmt: skip
-ADAPTERS = ("peft", "lora_local_path", "delta")
-BASES = ("pretrained", "model", "path")
 # A checkpoint of `medbench run` holds its results: <checkpoint>/results/<variant>/<model>/….json
 DEPTH = 4
 
@@ -47,7 +46,7 @@ class RunRecord:
         """LoRA, full, …; adapter, where only that is known, or no adapter."""
         if self.provenance:
             return METHODS.get(self.provenance.method, self.provenance.method)
-        return "adapter" if _argument(self.config, ADAPTERS) else "no adapter"
+        return "adapter" if model_argument(self.config, ADAPTERS) else "no adapter"
 
     @property
     def parameters(self) -> int | None:
@@ -99,22 +98,12 @@ def _checkpoint(record: RunRecord) -> Path | None:
 
     An adapter of unknown origin hides the base's own provenance: that is not how it was trained.
     """
-    named = _argument(record.config, ADAPTERS) or _argument(record.config, BASES)
+    named = model_argument(record.config, ADAPTERS) or model_argument(record.config, BASES)
     if not named:
         return None
     above = record.path.absolute().parents[1:DEPTH]
     places = [Path(named), *(folder for folder in above if folder.name == Path(named).name)]
     return next((folder for folder in places if (folder / PROVENANCE).is_file()), None)
-
-
-def _argument(config: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    """Return the first of some model arguments that is set; lm-eval writes them in two forms."""
-    arguments = config.get("model_args")
-    if isinstance(arguments, str):
-        pairs = (pair.partition("=") for pair in arguments.split(","))
-        arguments = {key.strip(): value.strip() for key, _, value in pairs}
-    given = arguments if isinstance(arguments, dict) else {}
-    return next((str(given[name]) for name in names if given.get(name)), "")
 
 
 def _run(record: RunRecord) -> Iterator[tuple[str, object]]:
@@ -125,8 +114,8 @@ def _run(record: RunRecord) -> Iterator[tuple[str, object]]:
         yield "date", datetime.fromtimestamp(date, UTC).strftime("%Y-%m-%d %H:%M UTC")
     command = facts.get("command")
     yield "command", shlex.join(map(str, command)) if isinstance(command, list) else ""
-    yield "model", _argument(config, BASES)
-    yield "adapter", _argument(config, ADAPTERS)
+    yield "model", model_argument(config, BASES)
+    yield "adapter", model_argument(config, ADAPTERS)
     yield "revision", config.get("model_revision")
     yield "commit of the model", config.get("model_sha")
     yield "commit of the adapter", config.get("peft_sha")

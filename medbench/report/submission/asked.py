@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from medbench.beside import sample_lines
 from medbench.data.datasets import DATASETS
 from medbench.errors import ResultError
 from medbench.report.compare.samples import (
     Item,
     item,
     not_a_sample,
-    sample_lines,
     samples_path,
     without_questions,
 )

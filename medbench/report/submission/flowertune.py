@@ -9,10 +9,10 @@ numbers of its own evaluation code only: these files show what it will say.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from medbench import checkpoint
 from medbench.errors import ModelError, ResultError
+from medbench.model_names import ADAPTERS, BASES, model_argument
 from medbench.report.formats import Block, markdown
 from medbench.report.submission.asked import Submission, short_of
 from medbench.results import Results, Score
@@ -23,8 +23,6 @@ DATASETS = {"pubmedqa": "pubmedqa-flowertune", "medmcqa": "medmcqa-flowertune",
             "medqa": "usmle-flowertune", "careqa": "careqa-flowertune_en"}  # fmt: skip
 """The leaderboard's name of each dataset to the task that asks it."""
 RULE = "original"
-FOLDERS = ("peft", "lora_local_path", "pretrained")
-"""Model arguments that may name a checkpoint of ours."""
 UNKNOWN = "Not known: the checkpoint does not say what was sent."
 
 
@@ -72,10 +70,10 @@ def _readme(model: str, scores: Mapping[str, Score], sent: float | None) -> str:
 def _communication(score: Score) -> float | None:
     """Return what the checkpoint's training sent, in MiB, if it says so."""
     document = json.loads(score.source.read_text(encoding="utf-8"))
-    arguments: Any = document["config"].get("model_args")
-    named = [arguments.get(name) for name in FOLDERS] if isinstance(arguments, dict) else []
-    for folder in (Path(str(one)) for one in named if one):
-        if (folder / checkpoint.PROVENANCE).is_file():
+    for names in (ADAPTERS, BASES):
+        name = model_argument(document["config"], names)
+        folder = Path(name)
+        if name and (folder / checkpoint.PROVENANCE).is_file():
             try:
                 return checkpoint.read(folder).provenance.communication
             except ModelError as error:
