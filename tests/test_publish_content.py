@@ -14,7 +14,7 @@ from medbench.publish.candidate import Candidate
 from medbench.publish.content import check_secrets, checkpoint_content
 from medbench.publish.gates import Finding
 from medbench.publish.push import Order, push
-from medbench.publish.refusals import plain
+from medbench.hub.refusals import plain
 from medbench.publish.remote import Place
 from tests.publications import BASE, make_checkpoint
 

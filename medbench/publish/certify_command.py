@@ -15,7 +15,8 @@ def add_certify(command: argparse.ArgumentParser) -> None:
     """Describe `medbench certify`."""
     command.set_defaults(command=run_certify)
     add = command.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder of `medbench train`")
+    add("checkpoint", metavar="PATH_OR_REPO", help="what `medbench train` left, or published")
+    add("--revision", metavar="R", help="branch, tag or commit on the Hub; default: main")
     add("--results", type=Path, nargs="+", default=[], metavar="RESULTS",
         help="what was measured with it; samples beside them")  # fmt: skip
     add("--base", default="", metavar="DIR", help="the base in a local folder; default: the Hub's")
@@ -36,11 +37,12 @@ def run_certify(options: argparse.Namespace) -> None:
     from rich.text import Text
 
     from medbench.checkpoint import read
+    from medbench.hub.files import folder_of
     from medbench.leaderboard.measured import measured_runs
     from medbench.publish.candidate import Candidate
     from medbench.publish.gates import run_gates
 
-    checkpoint = read(options.checkpoint)
+    checkpoint = read(folder_of(options.checkpoint, options.revision))
     results = tuple(run.path for run in measured_runs(options.results))
     candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
     console = Console()

@@ -17,16 +17,14 @@ from typing import Any
 from medbench import checkpoint, data
 from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
-from medbench.errors import DataError, ModelError, ResultError
+from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
 from medbench.model_names import model_path
 from medbench.results import Score
 
-__all__ = ["Compared", "How", "Verification", "fetch", "verify"]
+__all__ = ["Compared", "How", "Verification", "verify"]
 
 Sample = Mapping[str, Any]
-NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt"]
-"""Pickles, which nobody should load."""
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What files raise that are not as lm-eval and medbench write them."""
 
@@ -83,31 +81,6 @@ class Verification:
     def differing(self) -> float:
         """Share of the questions that do not agree."""
         return sum(not one.agrees for one in self.items) / len(self.items)
-
-
-def fetch(name: str, revision: str | None = None) -> Path:
-    """Return a local folder, or a repository of the Hub, downloaded.
-
-    Raises:
-        ModelError: it is neither.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir() or name.startswith((".", "/", "~")):
-        if not path.is_dir():
-            raise ModelError(f"{name} is not a folder")
-        return path
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(name, revision=revision, ignore_patterns=NOT_FETCHED)
-        )
-    except (OSError, HTTPError, HFValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{name} is no local folder and did not come from the Hub: {reason}"
-        ) from error
 
 
 def verify(folder: Path, how: How) -> Verification:

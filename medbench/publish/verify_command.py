@@ -36,11 +36,12 @@ def run_verify(options: argparse.Namespace) -> None:
     Raises:
         ResultError: more answers differ than may, or questions are not those published.
     """
-    from medbench.publish.verify import How, fetch, verify
+    from medbench.hub.files import folder_of
+    from medbench.publish.verify import How, verify
 
     how = How(share=options.share, seed=options.seed, base=options.base, device=options.device,
               trust_remote_code=options.trust_remote_code)  # fmt: skip
-    found = verify(fetch(options.checkpoint, options.revision), how)
+    found = verify(folder_of(options.checkpoint, options.revision), how)
     show(found, options.seed)
     others = sum(not one.is_same_question for one in found.items)
     if others:
