@@ -8,13 +8,13 @@ import pytest
 
 from medbench import checkpoint as checkpoints
 from medbench.errors import ModelError, PublishError
+from medbench.hub.refusals import plain
 from medbench.publish import push as pushing
 from medbench.publish.base import HubBase, hub_base
 from medbench.publish.candidate import Candidate
 from medbench.publish.content import check_secrets, checkpoint_content
 from medbench.publish.gates import Finding
 from medbench.publish.push import Order, push
-from medbench.hub.refusals import plain
 from medbench.publish.remote import Place
 from tests.publications import BASE, make_checkpoint
 

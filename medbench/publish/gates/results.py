@@ -1,0 +1,63 @@
+"""Gate `results`: what is to be published as the checkpoint's scores was measured with its weights.
+
+`medbench eval` notes the SHA-256 of the adapter, or of the local model, that it loaded.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from medbench.checkpoint import weight_digests
+from medbench.leaderboard.measured import Measured, measured_runs
+from medbench.publish.candidate import Candidate
+from medbench.publish.gates.finding import Finding
+
+__all__ = ["check", "other_weights"]
+
+SHOWN = 12
+"""Digits of a digest."""
+
+
+def check(candidate: Candidate) -> Finding:
+    """Compare digests."""
+    own = weight_digests(candidate.checkpoint.path)
+    runs = measured_runs(list(candidate.results)) if candidate.results else []
+    base = measured_runs(list(candidate.base_results)) if candidate.base_results else []
+    faults = [*(told for run in runs if (told := other_weights(run, own))), *misnamed(base, own)]
+    if not runs:
+        report = "no results are given"
+    else:
+        report = f"measured with these weights: {len(runs)} of {len(runs)}" if not faults else ""
+    facts = {"runs": len(runs), "weights": own}
+    return Finding("results", not faults, "\n".join(filter(None, [report, *faults])), facts)
+
+
+def other_weights(run: Measured, own: Mapping[str, str]) -> str:
+    """Return why a run is not known to be of these weights; empty: it is.
+
+    Args:
+        run: results with what lies beside them.
+        own: file → SHA-256.
+    """
+    noted: Mapping[str, str] = (run.facts or {}).get("weights") or {}
+    if not noted:
+        return (
+            f"{run.name} does not say with which weights it was measured: score the checkpoint "
+            "with `medbench eval`"
+        )
+    for name, digest in noted.items():
+        if own.get(name) != digest:
+            here = own[name][:SHOWN] if name in own else "not here"
+            return (
+                f"{run.name} was measured with other weights: {name} had the SHA-256 "
+                f"{digest[:SHOWN]}, now {here}; score the checkpoint again"
+            )
+    return ""
+
+
+def misnamed(runs: list[Measured], own: Mapping[str, str]) -> Iterator[str]:
+    """Yield results that are given as the base's and are none."""
+    for run in runs:
+        facts = run.facts or {}
+        if facts.get("weights") and not other_weights(run, own):
+            yield f"{run.name} is of the checkpoint, and given as its base's (--base-results)"
+        elif facts.get("adapter"):
+            yield f"{run.name} is of an adapter, and given as the base's (--base-results)"
