@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from medbench import checkpoint, data
+from medbench.checkpoint import weight_digests
 from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
 from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
 from medbench.model_names import model_path
+from medbench.publish.gates.results import other_weights
 from medbench.results import Score
 
 __all__ = ["Compared", "How", "Verification", "verify"]
@@ -76,6 +78,8 @@ class Verification:
     """Questions with a published answer."""
     notes: tuple[str, ...]
     """Runs that were left out."""
+    exchanged: tuple[str, ...]
+    """Runs that were measured with other weights than those that are here."""
 
     @property
     def differing(self) -> float:
@@ -92,6 +96,8 @@ def verify(folder: Path, how: How) -> Verification:
     """
     found = checkpoint.read(folder)
     runs, notes = verifiable(found)
+    weights = weight_digests(folder) | adapter_merged(found)
+    exchanged = [other_weights(run, weights) for run in runs if (run.facts or {}).get("weights")]
     drawn, published = draw(runs, how)
     check_rows(runs, drawn)
     items = [
@@ -99,7 +105,12 @@ def verify(folder: Path, how: How) -> Verification:
         for number, chosen in drawn.items()
         for one in asked_again(runs[number], chosen, found, how)
     ]
-    return Verification(tuple(items), published, tuple(notes))
+    return Verification(tuple(items), published, tuple(notes), tuple(filter(None, exchanged)))
+
+
+def adapter_merged(found: checkpoint.Checkpoint) -> dict[str, str]:
+    """Return the digests of the adapter that became part of a merged model; none: it is none."""
+    return dict((found.provenance.merged_from or {}).get("adapter_sha256", {}))
 
 
 def verifiable(found: checkpoint.Checkpoint) -> tuple[list[Measured], list[str]]:

@@ -45,10 +45,10 @@ def other_weights(run: Measured, own: Mapping[str, str]) -> str:
         )
     for name, digest in noted.items():
         if own.get(name) != digest:
-            here = own[name][:SHOWN] if name in own else "not here"
+            here = own[name][:SHOWN] if name in own else "there is none"
             return (
                 f"{run.name} was measured with other weights: {name} had the SHA-256 "
-                f"{digest[:SHOWN]}, now {here}; score the checkpoint again"
+                f"{digest[:SHOWN]}, here {here}; score the checkpoint again"
             )
     return ""
 
