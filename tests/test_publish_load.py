@@ -155,3 +155,5 @@ def test_same_answers_of_a_real_model(tmp_path: Path) -> None:
     with WritableHub() as hub:
         publish_scored(hub, smollm2(), tmp_path, *tasks)
         score_again(hub, tmp_path, *tasks)
+        code, out, err = stranger(hub, tmp_path / "stranger")
+        assert code == 0 and "3 of 3 published questions" in out, err

@@ -3,15 +3,21 @@
 The one place that decides which of the two a name is, for every command that takes one.
 """
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from medbench.errors import ModelError
 from medbench.hub.refusals import broken, reason
 
-__all__ = ["file_of", "folder_of", "is_local"]
+__all__ = ["file_of", "folder_of", "is_local", "is_pickle"]
 
-NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.joblib", "*.gguf"]
-"""Pickles, which nobody should load, and copies for other programs."""
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.joblib")
+"""Files that run code when they are loaded."""
+
+
+def is_pickle(file: str) -> bool:
+    """Tell whether a file's name is that of a pickle."""
+    return any(fnmatchcase(file.lower(), one) for one in PICKLES)
 
 
 def is_local(name: str) -> bool:
@@ -58,7 +64,7 @@ def folder_of(name: str, revision: str | None = None) -> Path:
     from huggingface_hub.errors import HFValidationError
 
     try:
-        return Path(snapshot_download(name, revision=revision, ignore_patterns=NOT_FETCHED))
+        return Path(snapshot_download(name, revision=revision, ignore_patterns=list(PICKLES)))
     except (OSError, broken(), HFValidationError) as error:
         raise ModelError(
             f"{name} is no local folder and did not come from the Hub: {reason(error)}"
