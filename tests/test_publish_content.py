@@ -103,7 +103,8 @@ def test_a_gate_stops_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, skip: tuple[str, ...]
 ) -> None:
     def found(candidate: Candidate, skip: Any) -> tuple[Finding, ...]:
-        return Finding("alive", True, "it is"), Finding("stop", False, "never learnt\ntrain again")
+        told, is_skipped = "never learnt\ntrain again", "stop" in skip
+        return Finding("alive", True, "it is"), Finding("stop", False, told, is_skipped=is_skipped)
 
     monkeypatch.setattr(pushing, "run_gates", found)
     candidate = Candidate(checkpoints.read(folder))

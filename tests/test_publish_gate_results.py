@@ -28,9 +28,9 @@ def checkpoint(tmp_path: Path) -> Checkpoint:
     return Checkpoint(folder, True, FACTS)
 
 
-def measured(folder: Path, weights: bytes | None, **facts: Any) -> Path:
+def measured(folder: Path, weights: bytes | None) -> Path:
     """Write a run that notes these weights; None: it notes none."""
-    weighed = folder / "weighed"
+    weighed, facts = folder / "weighed", {}
     weighed.mkdir(parents=True)
     if weights is not None:
         (weighed / "adapter_model.safetensors").write_bytes(weights)
@@ -65,18 +65,13 @@ def test_of_a_merged_model(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "facts", "told"),
-    [
-        (OTHER, {}, ""),
-        (None, {}, ""),
-        (OWN, {}, "is of the checkpoint, and given as its base's"),
-        (OTHER, {"adapter": "me/other"}, "is of an adapter, and given as the base's"),
-    ],
+    ("weights", "told"),
+    [(OTHER, ""), (None, ""), (OWN, "is of the checkpoint, and given as its base's")],
 )
 def test_what_is_given_as_the_bases(
-    checkpoint: Checkpoint, tmp_path: Path, weights: bytes | None, facts: Any, told: str
+    checkpoint: Checkpoint, tmp_path: Path, weights: bytes | None, told: str
 ) -> None:
-    own, base = measured(tmp_path / "own", OWN), measured(tmp_path / "base", weights, **facts)
+    own, base = measured(tmp_path / "own", OWN), measured(tmp_path / "base", weights)
     found = results.check(Candidate(checkpoint, (own,), (base,)))
     assert found.passed is not bool(told)
     assert told in found.report
@@ -97,7 +92,7 @@ def test_a_dry_run_says_what_would_stop_the_push(
     words += ["--licence", "cc-by-nc-4.0", "--results", str(tmp_path / "out")]
     main([*words, "--skip", *HEAVY])
     told = capsys.readouterr().out
-    assert "passed results\n  measured with these weights: 1 of 1" in told.replace(" \n", "\n")
+    assert "passed results\n  results of these weights: 1 of 1" in told.replace(" \n", "\n")
     assert "skipped alive" in told and "| alive      | **not passed**, overridden" in told
     assert re.search(r"^1[0-9] of 1[0-9] files to send, \d+\.\d kB$", told, re.MULTILINE)
     file = made / "adapter_model.safetensors"

@@ -3,7 +3,7 @@
 `medbench eval` notes the SHA-256 of the adapter, or of the local model, that it loaded.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from medbench.checkpoint import weight_digests
 from medbench.leaderboard.measured import Measured, measured_runs
@@ -21,13 +21,17 @@ def check(candidate: Candidate) -> Finding:
     own = weight_digests(candidate.checkpoint.path)
     runs = measured_runs(list(candidate.results)) if candidate.results else []
     base = measured_runs(list(candidate.base_results)) if candidate.base_results else []
-    faults = [*(told for run in runs if (told := other_weights(run, own))), *misnamed(base, own)]
+    foreign = [told for run in runs if (told := other_weights(run, own))]
+    lines = [f"results of these weights: {len(runs) - len(foreign)} of {len(runs)}", *foreign]
     if not runs:
-        report = "no results are given"
-    else:
-        report = f"measured with these weights: {len(runs)} of {len(runs)}" if not faults else ""
+        lines = ["no results are given"]
+    twice = [
+        f"{run.name} is of the checkpoint, and given as its base's (--base-results)"
+        for run in base
+        if not other_weights(run, own)
+    ]
     facts = {"runs": len(runs), "weights": own}
-    return Finding("results", not faults, "\n".join(filter(None, [report, *faults])), facts)
+    return Finding("results", not (foreign or twice), "\n".join([*lines, *twice]), facts)
 
 
 def other_weights(run: Measured, own: Mapping[str, str]) -> str:
@@ -51,13 +55,3 @@ def other_weights(run: Measured, own: Mapping[str, str]) -> str:
                 f"{digest[:SHOWN]}, here {here}; score the checkpoint again"
             )
     return ""
-
-
-def misnamed(runs: list[Measured], own: Mapping[str, str]) -> Iterator[str]:
-    """Yield results that are given as the base's and are none."""
-    for run in runs:
-        facts = run.facts or {}
-        if facts.get("weights") and not other_weights(run, own):
-            yield f"{run.name} is of the checkpoint, and given as its base's (--base-results)"
-        elif facts.get("adapter"):
-            yield f"{run.name} is of an adapter, and given as the base's (--base-results)"
