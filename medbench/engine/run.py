@@ -24,8 +24,8 @@ class Run:
     """One evaluation, as asked for on the command line."""
 
     model: str
-    """A local folder, a Hub id, or (openai) the name that the server gives the model; an adapter's
-    folder stands for its base and the adapter on it."""
+    """A local folder, a Hub id, or (openai) the name that the server gives the model; an adapter
+    stands for its base with the adapter on it."""
     tasks: tuple[str, ...]
     """Task names, group names and wildcards."""
     backend: Backend = "hf"
