@@ -17,7 +17,8 @@ from medbench.training.model import first_line
 __all__ = ["LETTERS", "SAME", "check"]
 
 SAME = 1e-3
-"""Nats a token by which the same weights may differ in another order of sums."""
+"""Nats a token by which the same weights may differ in another order of sums; SmolLM2-135M with a
+LoRA of rank 16 on all layers, on vLLM 0.32 and a CPU, differs by 1e-5."""
 LETTERS = 0.995
 """Share of the packaged questions answered alike."""
 FACTOR, SLACK = 2.0, 0.05
