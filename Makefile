@@ -28,7 +28,7 @@ test: check
 
 test-all: check .venv-vllm/installed .venv-train/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
-	$(VLLM_BIN)/python -m pytest tests/test_backends.py
+	$(VLLM_BIN)/python -m pytest tests/test_backends.py tests/test_publish_vllm.py
 	$(TRAIN_BIN)/python -m pytest tests/test_training_deepspeed.py
 
 check: .venv/installed

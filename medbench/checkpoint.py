@@ -32,6 +32,7 @@ __all__ = [
     "base_revision",
     "read",
     "read_adapter_config",
+    "weight_digests",
     "write_provenance",
 ]
 
@@ -119,6 +120,8 @@ class Provenance:
     """Distribution to version."""
     communication: float | None = None
     """MiB between server and clients of a federated training; None: nothing was counted."""
+    merged_from: Mapping[str, Any] | None = None
+    """What `medbench merge` made it of, with digests; None: it is as it was trained."""
     git: Mapping[str, Any] | None = None
     """Commit of the working tree, and whether it was changed; None: not a repository."""
     medbench: str = field(default="")
@@ -187,6 +190,11 @@ def base_revision(folder: Path, base: str, named: str | None) -> str | None:
         return named
     known = read(folder).provenance.base
     return (known.commit if known.id == base else None) or named
+
+
+def weight_digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of weights in a folder, by name, as the Hub shows them."""
+    return {file.name: paths.sha256(file) for file in sorted(folder.glob("*.safetensors"))}
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:

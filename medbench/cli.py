@@ -150,18 +150,23 @@ def add_merge(command: argparse.ArgumentParser) -> None:
     """Describe `medbench merge`."""
     command.set_defaults(command=run_merge)
     add = command.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a PEFT adapter")
-    add("--output", type=Path, metavar="DIR", help="the model to be; default: CHECKPOINT-merged")
+    add("checkpoint", metavar="PATH_OR_REPO", help="a PEFT adapter")
+    add("--revision", metavar="R", help="the adapter's branch, tag or commit on the Hub")
+    add("--output", type=Path, metavar="DIR", help="the model to be; default: its name and -merged")
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: as the base is saved")
     add("--trust-remote-code", action="store_true", help="run code that comes with the base")
 
 
 def run_merge(options: argparse.Namespace) -> None:
     """Merge in float32, check the outcome, save it."""
+    from medbench.hub.files import folder_of, is_local
     from medbench.training.merge import merge
 
-    trust = options.trust_remote_code
-    merged = merge(options.checkpoint, options.output, options.dtype, trust_remote_code=trust)
+    name, output, trust = options.checkpoint, options.output, options.trust_remote_code
+    if output is None and not is_local(name):
+        output = Path(f"{name.rpartition('/')[2]}-merged")  # not into the Hub's cache
+    folder = folder_of(name, options.revision)
+    merged = merge(folder, output, options.dtype, trust_remote_code=trust)
     print(
         f"merged: {merged.path} ({merged.dtype}; in float32, log-probabilities are within "
         f"{merged.difference:.1g} of base and adapter)"

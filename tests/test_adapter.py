@@ -150,7 +150,7 @@ def test_an_engine_for_all(
 def test_unknown_hub_id_without_network(name: str) -> None:
     with pytest.raises(ModelError) as error:
         find_adapter(name)
-    assert str(error.value).startswith(f"adapter {name} is no local folder and did not come from")
+    assert str(error.value).startswith(f"{name} is no local folder and did not come from")
     assert "\n" not in str(error.value)
 
 

@@ -219,7 +219,7 @@ def engine(model: str, adapter: str, other_adapter: str) -> Iterator[Any]:
     settings: dict[str, Any] = {"dtype": "float32", "enforce_eager": True, "max_model_len": 512}
     lm = Recorder(model, adapters=[adapter, other_adapter], **settings)
     yield lm
-    lm.model.llm_engine.engine_core.shutdown()
+    lm.close()
 
 
 def encoded(engine: Any, kind: str) -> Requests:

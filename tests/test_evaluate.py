@@ -14,6 +14,7 @@ import pytest
 from lm_eval.result_schema import EvalResults
 
 from medbench import __version__, paths
+from medbench.checkpoint import weight_digests
 from medbench.cli import main
 from medbench.engine import evaluate
 from medbench.scoring.extract import EXTRACTOR_VERSION
@@ -94,6 +95,7 @@ def test_provenance(finished: Path, tiny_model: Path) -> None:
     assert {"lm_eval", "datasets", "torch", "transformers"} <= set(facts["packages"])
     assert facts["date"] == only(finished, "results_*.json")["date"]
     assert set(facts["tasks"]) == ALL
+    assert facts["weights"] == weight_digests(tiny_model)
     usmle = facts["tasks"]["usmle"]
     assert re.fullmatch("[0-9a-f]{64}", usmle["sha256"])
     assert (usmle["source"], usmle["rows"], usmle["known_rows"]) == ("sample", 12, 1273)

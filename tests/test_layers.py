@@ -19,7 +19,7 @@ ROWS = [
     {"report", "engine", "training"},
     {"scoring", "data", "drawing"},
     {"recipe", "checkpoint", "results", "reported", "question"},
-    {"beside", "model_names"},
+    {"beside", "hub", "model_names"},
     {"errors", "paths", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
@@ -29,7 +29,7 @@ HOMES = {
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),
     **dict.fromkeys(("lm_eval", "vllm"), ("engine/", "pipeline/steps.py")),
     "matplotlib": ("report/", "drawing.py", "training/curve.py"),
-    "huggingface_hub": ("data/", "engine/adapter.py", "publish/"),
+    "huggingface_hub": ("data/", "hub/", "publish/"),
 }
 
 

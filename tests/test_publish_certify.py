@@ -25,8 +25,8 @@ def test_all_is_well(folder: Path, capsys: Any) -> None:
     main(["certify", str(folder), "--licence", "cc-by-nc-4.0", *HEAVY])
     lines = capsys.readouterr().out.splitlines()
     marks = [line for line in lines if not line.startswith(" ")]
-    assert marks == ["passed tensors", "passed licence", "passed overlap", "skipped alive",
-                     "skipped stop", "skipped equivalent"]  # fmt: skip
+    assert marks == ["passed tensors", "passed licence", "passed results", "passed overlap",
+                     "skipped alive", "skipped stop", "skipped equivalent"]  # fmt: skip
     assert "  not looked at: skipped by name" in [line.rstrip() for line in lines]
 
 

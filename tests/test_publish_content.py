@@ -8,13 +8,13 @@ import pytest
 
 from medbench import checkpoint as checkpoints
 from medbench.errors import ModelError, PublishError
+from medbench.hub.refusals import plain
 from medbench.publish import push as pushing
 from medbench.publish.base import HubBase, hub_base
 from medbench.publish.candidate import Candidate
 from medbench.publish.content import check_secrets, checkpoint_content
 from medbench.publish.gates import Finding
 from medbench.publish.push import Order, push
-from medbench.publish.refusals import plain
 from medbench.publish.remote import Place
 from tests.publications import BASE, make_checkpoint
 
@@ -103,7 +103,8 @@ def test_a_gate_stops_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, skip: tuple[str, ...]
 ) -> None:
     def found(candidate: Candidate, skip: Any) -> tuple[Finding, ...]:
-        return Finding("alive", True, "it is"), Finding("stop", False, "never learnt\ntrain again")
+        told, is_skipped = "never learnt\ntrain again", "stop" in skip
+        return Finding("alive", True, "it is"), Finding("stop", False, told, is_skipped=is_skipped)
 
     monkeypatch.setattr(pushing, "run_gates", found)
     candidate = Candidate(checkpoints.read(folder))

@@ -207,7 +207,7 @@ def test_what_4_bits_may_cost(learnt: Candidate, base: float, own: float, passed
 
 
 def test_skipped_gates_say_so(learnt: Candidate) -> None:
-    heavy = ("alive", "equivalent", "stop", "overlap", "tensors")
+    heavy = ("alive", "equivalent", "stop", "overlap", "results", "tensors")
     findings = run_gates(learnt, heavy)
     assert findings[0] == Finding(
         "tensors", False, "not looked at: skipped by name", is_skipped=True

@@ -1,18 +1,22 @@
 """What was published scores the same by its id; the card's code runs as it stands."""
 
-import importlib.util
+import gzip
 import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from subprocess import run
 
 import pytest
+from safetensors.torch import load, save
 
 from medbench.engine.smollm2 import smollm2
 from tests.hub_server import run as run_code
+from tests.hub_store import MAIN
 from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import WritableHub
 
@@ -37,10 +41,8 @@ def publish_scored(hub: WritableHub, base: Path, folder: Path, *tasks: object) -
 
 def score_again(hub: WritableHub, folder: Path, *tasks: object) -> None:
     """Score what is on the Hub in a fresh cache, by its id and as a pulled folder."""
-    commit = hub.repositories["models", BASE].commit_of("main")
-    by_id = (BASE, "--revision", commit, "--adapter", REPO, "--tokenizer", REPO)
     with Client(hub, folder / "fresh") as client:
-        code, _, err = client("eval", *by_id, *tasks, "--output", folder / "by_id")
+        code, _, err = client("eval", REPO, *tasks, "--output", folder / "by_id")
         assert code == 0, err
         code, _, err = client("pull", REPO, folder / "pulled")
         assert code == 0, err
@@ -75,6 +77,51 @@ def test_same_answers_from_a_fresh_cache(hub: WritableHub, published: Path) -> N
     score_again(hub, published, *TASKS)
 
 
+def stranger(hub: WritableHub, home: Path, *words: object) -> tuple[int, str, str]:
+    """Verify what is published, in a fresh cache."""
+    with Client(hub, home) as client:
+        return client("verify", REPO, "--share", 1, *words)
+
+
+def replaced(hub: WritableHub, pattern: str, change: Callable[[bytes], bytes]) -> str:
+    """Change a published file behind its publisher's back; return the commit before."""
+    there = hub.repositories["models", REPO]
+    files, before = there.files(), there.commit_of("main")
+    (path,) = (path for path in files if fnmatchcase(path, pattern))
+    changed = replace(files[path], content=change(files[path].content))
+    there.put(MAIN, {**files, path: changed}, "changed")
+    return before
+
+
+def other_answers(samples: bytes) -> bytes:
+    """Turn the likelihoods of each question's options round."""
+    lines = [json.loads(line) for line in gzip.decompress(samples).splitlines()]
+    for line in lines:
+        line["filtered_resps"].reverse()
+    return gzip.compress("".join(f"{json.dumps(line)}\n" for line in lines).encode())
+
+
+def other_weights(weights: bytes) -> bytes:
+    """Return another adapter of the same shape."""
+    return save({name: one * -3 for name, one in load(weights).items()})
+
+
+def test_a_stranger_verifies_by_download(hub: WritableHub, published: Path) -> None:
+    code, out, err = stranger(hub, published / "first", "--seed", 3)
+    assert code == 0, err
+    assert "agrees with what was published" in out and "12 of 12 published questions" in out
+    before = replaced(hub, "results/samples_usmle_*", other_answers)
+    code, out, err = stranger(hub, published / "second")
+    assert code == 1 and "of the answers differ from those published; 5.0% may" in err
+    assert "usmle 0: published" in out and "agrees" not in out
+    code, out, err = stranger(hub, published / "second", "--revision", before)
+    assert code == 0, err
+    replaced(hub, "adapter_model.safetensors", other_weights)
+    code, out, err = stranger(hub, published / "second")
+    assert code == 1 and "was measured with other weights: adapter_model.safetensors" in err
+    hub.repositories["models", REPO].refs[MAIN] = before
+
+
 def test_code_of_the_card(hub: WritableHub, published: Path) -> None:
     program = snippets(hub, "python")[0]
     done = run_code(program, hub.environment(published / "snippet"))
@@ -82,15 +129,16 @@ def test_code_of_the_card(hub: WritableHub, published: Path) -> None:
     assert hub.requests.count(f"GET /{REPO}/resolve/main/adapter_config.json") >= 1
 
 
-def test_lm_eval_line_of_the_card(hub: WritableHub, published: Path) -> None:
+@pytest.mark.parametrize(("program", "option"), [("lm_eval", "_path"), ("medbench", "")])
+def test_commands_of_the_card(hub: WritableHub, published: Path, program: str, option: str) -> None:
     (commands,) = snippets(hub, "sh")
-    line = next(
-        one for one in commands.replace("\\\n", "").splitlines() if one.startswith("lm_eval ")
-    )
-    home = published / "lm_eval"
+    lines = commands.replace("\\\n", "").splitlines()
+    (line,) = (one for one in lines if one.startswith(f"{program} "))
+    home = published / program
     home.mkdir()
+    output = (f"--output{option}", str(home))
     done = run(
-        [sys.executable, "-m", *shlex.split(line), "--limit", "4", "--output_path", str(home)],
+        [sys.executable, "-m", *shlex.split(line), "--limit", "4", *output],
         env=hub.environment(home) | {"MEDBENCH_DATA": "sample"},
         cwd=home,
         capture_output=True,
@@ -102,16 +150,10 @@ def test_lm_eval_line_of_the_card(hub: WritableHub, published: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not importlib.util.find_spec("vllm"), reason="vLLM is not installed")
-def test_vllm_code_of_the_card(hub: WritableHub, published: Path) -> None:
-    program = snippets(hub, "python")[1]
-    done = run_code(program, hub.environment(published / "vllm"))
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.slow
 def test_same_answers_of_a_real_model(tmp_path: Path) -> None:
     tasks = ("--tasks", "usmle", "--limit", 3)
     with WritableHub() as hub:
         publish_scored(hub, smollm2(), tmp_path, *tasks)
         score_again(hub, tmp_path, *tasks)
+        code, out, err = stranger(hub, tmp_path / "stranger")
+        assert code == 0 and "3 of 3 published questions" in out, err

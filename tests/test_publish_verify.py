@@ -13,7 +13,7 @@ from medbench.engine.evaluate import evaluate
 from medbench.engine.run import Run
 from medbench.errors import DataError, ModelError, ResultError
 from medbench.leaderboard.measured import Measured
-from medbench.publish.verify import How, draw, fetch, verify
+from medbench.publish.verify import How, draw, verify
 from tests.gate_cases import adapter
 
 TASKS = ("usmle", "kormedmcqa-direct_doctor")
@@ -133,14 +133,6 @@ def test_a_draw_is_repeatable_and_another_seed_draws_others(published: Path) -> 
     chosen, published_questions = draws[0]
     assert published_questions == 18
     assert sum(len(items) for tasks in chosen.values() for items in tasks.values()) == 9
-
-
-def test_names(tmp_path: Path) -> None:
-    assert fetch(str(tmp_path)) == tmp_path
-    with pytest.raises(ModelError, match="is not a folder"):
-        fetch(str(tmp_path / "nowhere"))
-    with pytest.raises(ModelError, match="did not come from the Hub"):
-        fetch("org/never-published")
 
 
 def test_a_base_in_another_place(published: Path, tmp_path: Path, tiny_model: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from medbench.checkpoint import WEIGHTS, read_adapter_config
 from medbench.errors import ModelError
+from medbench.hub.files import folder_of, is_local
 
 __all__ = ["Adapter", "find_adapter", "lora_settings", "read_adapter"]
 
@@ -100,25 +101,10 @@ def lora_settings(adapters: Sequence[Adapter]) -> dict[str, Any]:
     return settings
 
 
-def find_adapter(name: str) -> Adapter:
+def find_adapter(name: str, revision: str | None = None) -> Adapter:
     """Return a local adapter, or download one from the Hub.
 
     Raises:
         ModelError: neither a folder nor something that the Hub gives.
     """
-    path = Path(name).expanduser()
-    if path.exists() or name.startswith((".", "/", "~")):
-        return read_adapter(path)
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
-
-    try:
-        folder = huggingface_hub.snapshot_download(
-            name, allow_patterns=["adapter_*.json", "*.safetensors"]
-        )
-    except (OSError, HTTPError, HFValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"adapter {name} is no local folder and did not come from the Hub: {reason}"
-        ) from error
-    return read_adapter(Path(folder))
+    return read_adapter(Path(name).expanduser() if is_local(name) else folder_of(name, revision))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import exp
-from pathlib import Path
 from typing import Any
 
 from medbench import checkpoint
@@ -11,6 +10,7 @@ from medbench.engine import backends, plan
 from medbench.engine.base import on_base
 from medbench.engine.run import Run, check
 from medbench.errors import ModelError, TaskError
+from medbench.hub.files import file_of
 from medbench.question import Question
 from medbench.recipe import load
 from medbench.scoring.chat import render_chat
@@ -58,7 +58,7 @@ def question_of(
     return Question("asked", benchmark, "", language, text, lettered, frozenset(), context=context)
 
 
-def form_of(model: str, options: tuple[str, ...], asked: str | None) -> str:
+def form_of(model: str, revision: str, options: tuple[str, ...], asked: str | None) -> str:
     """Return how a question is put: as asked for, as the checkpoint was trained, or by default.
 
     Raises:
@@ -66,8 +66,8 @@ def form_of(model: str, options: tuple[str, ...], asked: str | None) -> str:
     """
     if asked or not options:
         return asked or OPEN
-    file = Path(model).expanduser() / checkpoint.RECIPE
-    mixture = load(file).data.mixture if file.is_file() else ()
+    file = file_of(model, checkpoint.RECIPE, revision)
+    mixture = load(file).data.mixture if file else ()
     known = (f"{part.benchmark}/{part.protocol}" for part in mixture)
     return next((one for one in known if not one.startswith("flashcards")), DEFAULT_FORM)
 

@@ -50,7 +50,7 @@ def run_ask(options: argparse.Namespace) -> None:
     from medbench.engine.run import Run
 
     given = tuple(options.option)
-    form = form_of(options.model, given, options.form)
+    form = form_of(options.model, options.revision, given, options.form)
     question = question_of(options.question, given, options.context, form, options.language)
     settings = {name: value for name, value in vars(options).items() if name in LOADS}
     run = Run(**settings, tasks=(), adapters=(options.adapter,) if options.adapter else ())

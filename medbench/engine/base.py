@@ -1,13 +1,13 @@
-"""An adapter's folder named as the model: what `medbench train` left is evaluated as it is."""
+"""An adapter named as the model: what `medbench train` left, or published, is taken as it is."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from medbench import checkpoint
 from medbench.engine.adapter import find_adapter
 from medbench.engine.run import Run
 from medbench.errors import ModelError
+from medbench.hub.files import file_of, is_local
 
 __all__ = ["on_base"]
 
@@ -16,29 +16,37 @@ def on_base(run: Run) -> Run:
     """Return the run of an adapter's base with the adapter on it; any other run as it is.
 
     The base is the one that the adapter names, at the commit that it was trained on where that is
-    known; prompts are tokenized as in training if the folder holds a tokenizer.
+    known; prompts are tokenized as in training if the adapter brings a tokenizer. Of a repository
+    of the Hub, `run.revision` is the adapter's, of a folder the base's.
 
     Raises:
-        ModelError: the folder's description cannot be used, or other adapters are asked for too.
+        ModelError: the adapter's description cannot be used, or others are asked for too.
     """
-    folder = Path(run.model).expanduser()
-    if run.backend == "openai" or not (folder / checkpoint.ADAPTER).is_file():
+    if run.backend == "openai" or not is_adapter(run):
         return run
-    if (folder / "config.json").is_file():
-        return run  # a whole model; peft left its description beside it
-    adapter = find_adapter(str(folder))
+    is_here = is_local(run.model)
+    adapter = find_adapter(run.model, None if is_here else run.revision)
+    folder = adapter.path
     if not adapter.base:
         raise ModelError(
             f"{folder / checkpoint.ADAPTER} names no base: set base_model_name_or_path there"
         )
     if run.adapters:
         raise ModelError(
-            f"{folder} is an adapter itself; to evaluate several, name the base as MODEL "
+            f"{run.model} is an adapter itself; to evaluate several, name the base as MODEL "
             f"({adapter.base}) and each of them with --adapter"
         )
     settings: dict[str, Any] = {"model": adapter.base, "adapters": (str(folder),)}
-    if run.revision == "main":
+    if run.revision == "main" or not is_here:
         settings["revision"] = checkpoint.base_revision(folder, adapter.base, adapter.revision)
     if run.tokenizer is None and (folder / "tokenizer_config.json").is_file():
         settings["tokenizer"] = str(folder)
     return replace(run, **settings)
+
+
+def is_adapter(run: Run) -> bool:
+    """Tell whether the model is an adapter: a whole model may have a description beside it."""
+    name, revision = run.model, run.revision
+    return bool(
+        file_of(name, checkpoint.ADAPTER, revision) and not file_of(name, "config.json", revision)
+    )

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from medbench import data
+from medbench.checkpoint import weight_digests
 from medbench.engine import backends, plan, preview
+from medbench.engine.adapter import Adapter
 from medbench.engine.answers import answers_sha256
 from medbench.engine.base import on_base
 from medbench.engine.run import Run, check
@@ -95,6 +97,7 @@ def evaluate(run: Run) -> list[Finished]:
     work.previews(limit=1)
     variants = backends.find_adapters(run)
     arguments = {name: backends.model_arguments(run, one) for name, one in variants.items()}
+    weights = {name: weights_of(run, one) for name, one in variants.items()}
     scratch = make_scratch(run.output)
     finished = []
     try:
@@ -105,12 +108,18 @@ def evaluate(run: Run) -> list[Finished]:
             found = lm_eval_run(work, lm, arguments[name], written)
             if found is None:
                 continue  # another rank of a multi-GPU launch writes the results
-            facts = provenance(work, name, found)
+            facts = provenance(work, name, found | {"weights": weights[name]})
             path = publish(written, run.output / run.display_name(name), facts)
             finished.append(Finished(path, found["answers_sha256"]))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return finished
+
+
+def weights_of(run: Run, adapter: Adapter | None) -> dict[str, str]:
+    """Return the digests of the adapter, or of a local model; one of the Hub has its commit."""
+    folder = adapter.path if adapter else Path(run.model).expanduser()
+    return weight_digests(folder) if run.backend != "openai" and folder.is_dir() else {}
 
 
 def make_scratch(output: Path) -> Path:

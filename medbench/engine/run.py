@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from medbench.errors import ModelError
+from medbench.model_names import model_path
 
 __all__ = ["BASE", "Backend", "Engine", "Run", "check"]
 
@@ -23,8 +24,8 @@ class Run:
     """One evaluation, as asked for on the command line."""
 
     model: str
-    """A local folder, a Hub id, or (openai) the name that the server gives the model; an adapter's
-    folder stands for its base and the adapter on it."""
+    """A local folder, a Hub id, or (openai) the name that the server gives the model; an adapter
+    stands for its base with the adapter on it."""
     tasks: tuple[str, ...]
     """Task names, group names and wildcards."""
     backend: Backend = "hf"
@@ -75,7 +76,7 @@ class Run:
     def display_name(self, adapter: str | None) -> str:
         """The model's short name, the adapter's behind it."""
         parts = [self.model, *([adapter] if adapter else [])]
-        short = [part.rstrip("/").rsplit("/", 1)[-1] for part in parts]
+        short = [model_path(part).rpartition("/")[2] for part in parts]
         name = "__".join([*short, *([self.quantization] if self.quantization else [])])
         return "".join(c if c.isalnum() or c in "-._" else "_" for c in name)
 

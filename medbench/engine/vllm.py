@@ -78,6 +78,11 @@ class MedbenchVLLM(GeneratesBatches, VLLM):  # type: ignore[misc]
         """Answer with one of the adapters from now on; None: without any."""
         self.lora_request = self.adapters[path] if path else None
 
+    def close(self) -> None:
+        """End vLLM's processes, which hold the device's memory; nothing can be asked any more."""
+        if self.data_parallel_size == 1:  # else engines live for one call each
+            self.model.llm_engine.engine_core.shutdown()
+
     @property
     def cache_block(self) -> int | None:
         """Tokens of a block of vLLM's prefix cache; None: nothing is cached."""

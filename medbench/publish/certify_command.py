@@ -1,12 +1,13 @@
 """`medbench certify`: the gates without an upload."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from medbench.errors import ModelError
-from medbench.publish.gates import GATES
+from medbench.publish.gates import GATES, Finding
 
-__all__ = ["add_certify", "run_certify"]
+__all__ = ["add_certify", "run_certify", "show"]
 
 MARKS = {"passed": "green", "FAILED": "bold red", "skipped": "yellow"}
 
@@ -15,7 +16,8 @@ def add_certify(command: argparse.ArgumentParser) -> None:
     """Describe `medbench certify`."""
     command.set_defaults(command=run_certify)
     add = command.add_argument
-    add("checkpoint", type=Path, metavar="CHECKPOINT", help="a folder of `medbench train`")
+    add("checkpoint", metavar="PATH_OR_REPO", help="what `medbench train` left, or published")
+    add("--revision", metavar="R", help="branch, tag or commit on the Hub; default: main")
     add("--results", type=Path, nargs="+", default=[], metavar="RESULTS",
         help="what was measured with it; samples beside them")  # fmt: skip
     add("--base", default="", metavar="DIR", help="the base in a local folder; default: the Hub's")
@@ -31,24 +33,30 @@ def run_certify(options: argparse.Namespace) -> None:
         ModelError: a gate failed, or the folder is no checkpoint.
         ResultError: results cannot be read.
     """
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
-
     from medbench.checkpoint import read
+    from medbench.hub.files import folder_of
     from medbench.leaderboard.measured import measured_runs
     from medbench.publish.candidate import Candidate
     from medbench.publish.gates import run_gates
 
-    checkpoint = read(options.checkpoint)
+    checkpoint = read(folder_of(options.checkpoint, options.revision))
     results = tuple(run.path for run in measured_runs(options.results))
     candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
-    console = Console()
     findings = run_gates(candidate, options.skip)
+    show(findings)
+    if failed := [one.gate for one in findings if one.stops]:
+        names = ", ".join(failed)
+        raise ModelError(f"{names} failed; to leave it out: --skip {' '.join(failed)}")
+
+
+def show(findings: Iterable[Finding]) -> None:
+    """Print each gate's verdict and report."""
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
     for one in findings:
         mark = "passed" if one.passed else "skipped" if one.is_skipped else "FAILED"
         console.print(Text.assemble((mark, MARKS[mark]), f" {one.gate}"))
         console.print(Padding(Text(one.report), (0, 0, 0, 2)))
-    if failed := [one.gate for one in findings if not (one.passed or one.is_skipped)]:
-        names = ", ".join(failed)
-        raise ModelError(f"{names} failed; to leave it out: --skip {' '.join(failed)}")

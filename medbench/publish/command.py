@@ -52,7 +52,7 @@ def add_place(command: argparse.ArgumentParser) -> None:
     where.add_argument("--branch", default="main", metavar="B", help="default: main")
     where.add_argument("--pull-request", action="store_true", help="ask for the change instead")
     add("--tag", metavar="T", help="name the commit")
-    add("--dry-run", action="store_true", help="show files, card and changes; publish nothing")
+    add("--dry-run", action="store_true", help="check and show everything; publish nothing")
 
 
 def add_pull(command: argparse.ArgumentParser) -> None:
@@ -105,15 +105,27 @@ def run_push(options: argparse.Namespace) -> None:
 
 
 def preview(order: "Order") -> None:
-    """Print what a push would publish."""
-    from medbench.publish.push import CARD, prepare
+    """Run the gates, and print what a push would publish.
 
-    with prepare(order, None) as prepared:
+    Raises:
+        PublishError: a gate would stop it; told after all the rest.
+    """
+    from medbench.errors import PublishError
+    from medbench.publish import certify_command
+    from medbench.publish.gates import run_gates
+    from medbench.publish.push import CARD, check, prepare, stopped
+
+    check(order)
+    findings = run_gates(order.candidate, order.skip)
+    with prepare(order, findings) as prepared:
         card = prepared.content[CARD]
         assert isinstance(card, bytes), "the card is made, not read"
         print(card.decode())
+        certify_command.show(findings)
         show(changes_of(prepared.content, order.place, prepared.outdated))
-        note([*prepared.notes, f"the gates were not run; {CARD} is without their findings"])
+        note(prepared.notes)
+    if fault := stopped(findings):
+        raise PublishError(f"nothing would be published:\n{fault}")
 
 
 def changes_of(
@@ -166,10 +178,12 @@ def tell(sent: "Sent") -> None:
     print(f"published: {sent.url} at {sent.commit}")
 
 
-def show(changes: "Iterable[Change]") -> None:
-    """Print a line for each file: what becomes of it, its size, its path."""
+def show(changes: "Sequence[Change]") -> None:
+    """Print a line for each file: what becomes of it, its size, its path; then what is sent."""
     for one in changes:
         print(f"{MARKS[one.state]} {size(one.size):>9}  {one.path}")
+    sent = [one.size for one in changes if one.state in ("new", "changed")]
+    print(f"{len(sent)} of {len(changes)} files to send, {size(sum(sent))}")
 
 
 def size(count: int) -> str:

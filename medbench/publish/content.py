@@ -22,6 +22,7 @@ from medbench.checkpoint import (
     Checkpoint,
 )
 from medbench.errors import PublishError
+from medbench.hub.files import is_pickle
 from medbench.leaderboard.portable import portable
 from medbench.publish.base import HubBase
 from medbench.recipe import load, to_yaml
@@ -42,7 +43,6 @@ OF_TOKENIZER = (
     "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model",
     "chat_template.jinja", "additional_chat_templates/*.jinja",
 )  # fmt: skip
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt")
 SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{30,}")
 """How the Hub's tokens look."""
 TEXT = (".json", ".yaml", ".jinja", ".txt", ".md", ".svg")
@@ -65,7 +65,7 @@ def checkpoint_content(checkpoint: Checkpoint, base: HubBase, repo: str) -> Cont
     faults = [
         f"{name} holds pickled weights: only safetensors are published"
         for name in names
-        if any(fnmatchcase(name, one) for one in PICKLES)
+        if is_pickle(name)
     ]
     wanted = (*OURS, *OF_TOKENIZER, *(OF_ADAPTER if checkpoint.is_adapter else OF_MODEL))
     content: Content = {

@@ -22,7 +22,7 @@ from medbench.publish.remote import Place, Sent, send
 from medbench.publish.scores import Scores, scores_of
 from medbench.recipe import load
 
-__all__ = ["CARD", "OUTDATED", "Order", "Prepared", "prepare", "push"]
+__all__ = ["CARD", "OUTDATED", "Order", "Prepared", "check", "prepare", "push", "stopped"]
 
 CARD = "README.md"
 RESULTS = "results"
@@ -67,18 +67,23 @@ def push(order: Order) -> Sent:
         MedbenchError: everything that can be known without the Hub; what a gate found; why the Hub
             did not take it. Nothing is published then.
     """
-    check_repo(order.place.repo)
     check(order)
     findings = run_gates(order.candidate, order.skip)
-    stopped = [one for one in findings if not one.passed and one.gate not in order.skip]
-    if stopped:
-        told = "\n".join(f"  {one.gate}: {line}" for one in stopped
-                         for line in one.report.splitlines())  # fmt: skip
-        words = " ".join(f"--skip {one.gate}" for one in stopped)
-        raise PublishError(f"nothing was published:\n{told}\n{words} publishes it all the same")
+    if fault := stopped(findings):
+        raise PublishError(f"nothing was published:\n{fault}")
     with prepare(order, findings) as prepared:
         message = f"medbench: {order.candidate.checkpoint.provenance.recipe}"
         return send(prepared.content, order.place, message, prepared.outdated)
+
+
+def stopped(findings: Sequence[Finding]) -> str:
+    """Return what the gates found, and how to publish all the same; empty: they let it pass."""
+    stops = [one for one in findings if one.stops]
+    if not stops:
+        return ""
+    told = [f"  {one.gate}: {line}" for one in stops for line in one.report.splitlines()]
+    words = " ".join(f"--skip {one.gate}" for one in stops)
+    return "\n".join([*told, f"{words} publishes it all the same"])
 
 
 def check(order: Order) -> None:
@@ -87,6 +92,7 @@ def check(order: Order) -> None:
     Raises:
         MedbenchError: base, files or results are not fit.
     """
+    check_repo(order.place.repo)
     checkpoint = order.candidate.checkpoint
     base = hub_base(checkpoint, order.base_model)
     if order.merged and not checkpoint.is_adapter:
@@ -100,19 +106,18 @@ def check(order: Order) -> None:
 
 
 @contextmanager
-def prepare(order: Order, findings: tuple[Finding, ...] | None) -> Iterator[Prepared]:
+def prepare(order: Order, findings: tuple[Finding, ...]) -> Iterator[Prepared]:
     """Gather everything that is published; a merged model lies in a temporary folder.
 
     Args:
         order: what was asked for.
-        findings: of the gates; None: they were not run.
+        findings: of the gates.
 
     Raises:
         MedbenchError: what is wrong with the checkpoint or its results.
     """
     from huggingface_hub import get_token
 
-    check_repo(order.place.repo)
     own = order.candidate.checkpoint
     base = hub_base(own, order.base_model)
     scores = scores_of(order.candidate)
@@ -148,7 +153,7 @@ def described(
     checkpoint: Checkpoint,
     scores: Scores,
     content: Content,
-    findings: tuple[Finding, ...] | None,
+    findings: tuple[Finding, ...],
 ) -> Subject:
     """Return what the card tells."""
     text = content[RECIPE]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eval_results", "every_eval_ever", "model_index", "setting"]
 
-EVERY_EVAL_EVER = "0.2.1"
+EVERY_EVAL_EVER = "0.3.0"
 """The version of the schema that the record follows (github.com/evaleval/every_eval_ever)."""
 
 
@@ -122,7 +122,12 @@ def every_eval_ever(rows: Sequence[Scored], repo: str, base: HubBase) -> bytes:
             "name": repo,
             "id": repo,
             "developer": repo.partition("/")[0],
-            "additional_details": {"base_model": base.id, "base_revision": base.revision},
+            "additional_details": {
+                "base_model": base.id,
+                "base_revision": base.revision,
+                "deployment_type": "self_deployed",
+                "model_availability": "open_weights",
+            },
         },
         "evaluation_results": [entry(row) for row in shown],
     }
@@ -146,11 +151,16 @@ def entry(row: Scored) -> dict[str, Any]:
     if score.stderr is not None:
         uncertainty["standard_error"] = {"value": score.stderr, "method": "analytic"}
     return {
+        "evaluation_result_id": f"{score.task}/{score.filter}/{score.metric}",
         "evaluation_name": score.task,
         "source_data": source_data(row),
         "evaluation_timestamp": f"{score.date:.0f}",
         "metric_config": {
             "evaluation_description": f"accuracy, read by {score.filter}",
+            "metric_id": "accuracy",
+            "metric_name": "accuracy",
+            "metric_kind": "accuracy",
+            "metric_unit": "proportion",
             "lower_is_better": False,
             "score_type": "continuous",
             "min_score": 0.0,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medbench.errors import PublishError
+from medbench.hub.refusals import broken, reason
 from medbench.publish.content import Content, size_of
-from medbench.publish.refusals import broken, reason
 
 __all__ = ["Change", "Place", "Sent", "compare", "pull", "send"]
 

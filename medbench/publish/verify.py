@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from medbench import checkpoint, data
+from medbench.checkpoint import weight_digests
 from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
-from medbench.errors import DataError, ModelError, ResultError
+from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
 from medbench.model_names import model_path
+from medbench.publish.gates.results import other_weights
 from medbench.results import Score
 
-__all__ = ["Compared", "How", "Verification", "fetch", "verify"]
+__all__ = ["Compared", "How", "Verification", "verify"]
 
 Sample = Mapping[str, Any]
-NOT_FETCHED = ["*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt"]
-"""Pickles, which nobody should load."""
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
 """What files raise that are not as lm-eval and medbench write them."""
 
@@ -78,36 +78,13 @@ class Verification:
     """Questions with a published answer."""
     notes: tuple[str, ...]
     """Runs that were left out."""
+    exchanged: tuple[str, ...]
+    """Runs that were measured with other weights than those that are here."""
 
     @property
     def differing(self) -> float:
         """Share of the questions that do not agree."""
         return sum(not one.agrees for one in self.items) / len(self.items)
-
-
-def fetch(name: str, revision: str | None = None) -> Path:
-    """Return a local folder, or a repository of the Hub, downloaded.
-
-    Raises:
-        ModelError: it is neither.
-    """
-    path = Path(name).expanduser()
-    if path.is_dir() or name.startswith((".", "/", "~")):
-        if not path.is_dir():
-            raise ModelError(f"{name} is not a folder")
-        return path
-    import huggingface_hub
-    from huggingface_hub.errors import HFValidationError, HTTPError  # type: ignore[attr-defined]
-
-    try:
-        return Path(
-            huggingface_hub.snapshot_download(name, revision=revision, ignore_patterns=NOT_FETCHED)
-        )
-    except (OSError, HTTPError, HFValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"{name} is no local folder and did not come from the Hub: {reason}"
-        ) from error
 
 
 def verify(folder: Path, how: How) -> Verification:
@@ -119,6 +96,8 @@ def verify(folder: Path, how: How) -> Verification:
     """
     found = checkpoint.read(folder)
     runs, notes = verifiable(found)
+    weights = weight_digests(folder) | adapter_merged(found)
+    exchanged = [other_weights(run, weights) for run in runs if (run.facts or {}).get("weights")]
     drawn, published = draw(runs, how)
     check_rows(runs, drawn)
     items = [
@@ -126,7 +105,12 @@ def verify(folder: Path, how: How) -> Verification:
         for number, chosen in drawn.items()
         for one in asked_again(runs[number], chosen, found, how)
     ]
-    return Verification(tuple(items), published, tuple(notes))
+    return Verification(tuple(items), published, tuple(notes), tuple(filter(None, exchanged)))
+
+
+def adapter_merged(found: checkpoint.Checkpoint) -> dict[str, str]:
+    """Return the digests of the adapter that became part of a merged model; none: it is none."""
+    return dict((found.provenance.merged_from or {}).get("adapter_sha256", {}))
 
 
 def verifiable(found: checkpoint.Checkpoint) -> tuple[list[Measured], list[str]]:

@@ -34,25 +34,31 @@ def run_verify(options: argparse.Namespace) -> None:
     """Ask again, and print what agrees.
 
     Raises:
-        ResultError: more answers differ than may, or questions are not those published.
+        ResultError: the weights are not those that were scored, more answers differ than may, or
+            questions are not those published; all at once.
     """
-    from medbench.publish.verify import How, fetch, verify
+    from medbench.hub.files import folder_of
+    from medbench.publish.verify import How, verify
 
     how = How(share=options.share, seed=options.seed, base=options.base, device=options.device,
               trust_remote_code=options.trust_remote_code)  # fmt: skip
-    found = verify(fetch(options.checkpoint, options.revision), how)
+    found = verify(folder_of(options.checkpoint, options.revision), how)
     show(found, options.seed)
+    faults = list(found.exchanged)
     others = sum(not one.is_same_question for one in found.items)
     if others:
-        raise ResultError(
+        faults.append(
             f"{others} of {len(found.items)} questions are not put as they were: the prompts or "
             "the task have changed since; verify with the version of medbench that published them"
         )
-    if found.differing > options.tolerance:
-        raise ResultError(
+    elif found.differing > options.tolerance:
+        faults.append(
             f"{found.differing:.1%} of the answers differ from those published; "
             f"{options.tolerance:.1%} may"
         )
+    if faults:
+        raise ResultError("\n".join(faults))
+    print("agrees with what was published")
 
 
 def show(found: "Verification", seed: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from textwrap import dedent
+from textwrap import dedent, indent
 
 from medbench.engine.adapter import VLLM_RANKS, read_adapter
 from medbench.errors import ModelError
@@ -125,11 +125,13 @@ def load_in_vllm(subject: Subject) -> str:
             )
             adapter = LoRARequest("adapter", 1, snapshot_download({quoted(repo)}))""")
         more = ", lora_request=adapter"
-    return (
-        f"{imports}\n{load}\n\n"
+    program = (
+        f"{load}\n"
         f"prompt = {literal(prompt(subject))}\n"
         f"answers = {ask}, {settings}{more})\nprint(answers[0].outputs[0].text)"
     )
+    guard = 'if __name__ == "__main__":  # vLLM starts processes that read this file again'
+    return f"{imports}\n{guard}\n{indent(program, '    ')}"
 
 
 def score_command(subject: Subject) -> str:
@@ -137,10 +139,8 @@ def score_command(subject: Subject) -> str:
     repo, base = subject.repo, subject.base
     scored = [row.score.task for row in subject.scores.rows]
     tasks = ",".join(scored or subject.recipe.evaluation.tasks or ("mmedbench",))
-    ours, plain = [f"medbench eval {repo}"], f"pretrained={repo}"
+    plain = f"pretrained={repo}"
     if subject.is_adapter:
-        ours = [f"medbench eval {base.id}", f"--revision {base.revision}"]
-        ours += [f"--adapter {repo}", f"--tokenizer {repo}"]
         plain = f"pretrained={base.id},peft={repo},tokenizer={repo}"
-    commands = (ours, ["lm_eval --model hf", f"--model_args {plain}"])
+    commands = ([f"medbench eval {repo}"], ["lm_eval --model hf", f"--model_args {plain}"])
     return "\n".join(" \\\n    ".join([*words, f"--tasks '{tasks}'"]) for words in commands)

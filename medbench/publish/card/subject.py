@@ -32,8 +32,8 @@ class Subject:
     is_merged: bool
     """An adapter was merged into its base."""
     scores: Scores
-    findings: tuple[Finding, ...] | None = None
-    """Of the gates; None: they were not run."""
+    findings: tuple[Finding, ...] = ()
+    """Of the gates."""
     skipped: tuple[str, ...] = ()
     """Gates that the publisher overrode."""
     has_curve: bool = False

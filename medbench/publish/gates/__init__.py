@@ -8,7 +8,7 @@ from medbench.publish.gates.finding import Finding
 
 __all__ = ["GATES", "Finding", "run_gates"]
 
-GATES = ("tensors", "licence", "overlap", "alive", "stop", "equivalent")
+GATES = ("tensors", "licence", "results", "overlap", "alive", "stop", "equivalent")
 """The cheapest first."""
 
 
@@ -24,13 +24,14 @@ def run_gates(candidate: Candidate, skip: Collection[str] = ()) -> tuple[Finding
     """
     if unknown := sorted(set(skip) - set(GATES)):
         raise ModelError(f"--skip {', '.join(unknown)}: no such gate; there are {', '.join(GATES)}")
-    from medbench.publish.gates import alive, equivalent, licence, overlap, stop, tensors
+    from medbench.publish.gates import alive, equivalent, licence, overlap, results, stop, tensors
     from medbench.publish.gates.forms import Forms
 
     forms = Forms(candidate)
     checks: dict[str, Callable[[], Finding]] = {
         "tensors": lambda: tensors.check(candidate),
         "licence": lambda: licence.check(candidate),
+        "results": lambda: results.check(candidate),
         "overlap": lambda: overlap.check(candidate),
         "alive": lambda: alive.check(forms),
         "stop": lambda: stop.check(forms),

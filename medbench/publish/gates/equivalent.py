@@ -17,7 +17,8 @@ from medbench.training.model import first_line
 __all__ = ["LETTERS", "SAME", "check"]
 
 SAME = 1e-3
-"""Nats a token by which the same weights may differ in another order of sums."""
+"""Nats a token by which the same weights may differ in another order of sums; SmolLM2-135M with a
+LoRA of rank 16 on all layers, on vLLM 0.32 and a CPU, differs by 1e-5."""
 LETTERS = 0.995
 """Share of the packaged questions answered alike."""
 FACTOR, SLACK = 2.0, 0.05
@@ -66,10 +67,15 @@ def look_at_merged(report: Report) -> None:
     elif adapter.kind not in MERGEABLE:
         report.unchecked("merged", f"{adapter.kind} is none of {', '.join(MERGEABLE)}")
     else:
-        try:
-            same(report, "merged", report.forms.read("merged"))
-        except ModelError as error:
-            report.add("merged", str(error), passed=False)
+        look_at_copy(report, "merged", "merged")
+
+
+def look_at_copy(report: Report, name: str, form: Form) -> None:
+    """Judge a form that should be the same model; one that cannot be loaded is none."""
+    try:
+        same(report, name, report.forms.read(form))
+    except ModelError as error:
+        report.add(name, str(error), passed=False)
 
 
 def look_at_vllm(report: Report) -> None:
@@ -84,7 +90,7 @@ def look_at_vllm(report: Report) -> None:
     if find_spec("vllm") is None:
         report.unchecked("vLLM", "it is not installed here")
     else:
-        same(report, "vLLM", report.forms.read("vllm"))
+        look_at_copy(report, "vLLM", "vllm")
 
 
 def same(report: Report, form: str, reading: Reading) -> None:

@@ -12,7 +12,7 @@ class Finding:
     """One gate's answer; all of them together are the certificate in the card."""
 
     gate: str
-    """The name by which it is overridden: alive, equivalent, tensors, overlap, licence, stop."""
+    """The name by which it is overridden."""
     passed: bool
     """It was looked at, and nothing stands in the way."""
     report: str
@@ -21,3 +21,8 @@ class Finding:
     """The numbers behind the report, for the certificate; JSON."""
     is_skipped: bool = False
     """It was named in `skip`: not looked at, not passed, and not in the way."""
+
+    @property
+    def stops(self) -> bool:
+        """Nothing is published because of it."""
+        return not (self.passed or self.is_skipped)

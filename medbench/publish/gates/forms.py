@@ -220,6 +220,8 @@ class Forms:
         letters = {number: choices[own.index(max(own))] for number, (_, choices), own in rest}
         requested = [(None, list(one.ids), [one.stop]) for one in endings]
         stops = lm._loglikelihood_tokens(requested, True) if requested else []
+        if run.backend == "vllm":
+            lm.close()
         del lm, use
         gc.collect()
         return Reading(tuple(canaries), letters, tuple(bool(one) for _, one in stops))

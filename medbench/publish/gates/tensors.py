@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from medbench.errors import MedbenchError, ModelError
+from medbench.hub.files import is_pickle
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates.finding import Finding
 from medbench.recipe import load
@@ -20,8 +21,6 @@ from medbench.training.model import first_line
 __all__ = ["check"]
 
 Shapes = dict[str, tuple[int, ...]]
-PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib")
-"""Files that run code when they are loaded."""
 SHOWN = 5
 """Faults of one kind that are told one by one."""
 
@@ -33,7 +32,7 @@ def check(candidate: Candidate) -> Finding:
         f"{file.relative_to(folder)} is a pickle, which runs code when it is loaded; save "
         "safetensors and remove it"
         for file in sorted(folder.rglob("*"))
-        if file.suffix.lower() in PICKLES
+        if is_pickle(file.name)
     ]
     files = sorted(folder.glob("*.safetensors"))
     if not files:

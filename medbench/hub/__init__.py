@@ -1,0 +1,1 @@
+"""What comes from the Hugging Face Hub by its name, and why it does not."""
