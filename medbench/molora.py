@@ -22,7 +22,7 @@ to let PEFT know the type.
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import StrEnum
 from math import sqrt
 from typing import Any
 
@@ -42,7 +42,7 @@ Watch = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(inner activations, router logits (…, E), chosen experts (…, K)) → the same activations."""
 
 
-class Kind(str, Enum):
+class Kind(StrEnum):
     """What PEFT's `PeftType` lacks; equal to its name, and hashed as it."""
 
     MOLORA = "MOLORA"
