@@ -152,8 +152,12 @@ def add_merge(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("checkpoint", metavar="PATH_OR_REPO", help="a PEFT adapter")
     add("--revision", metavar="R", help="the adapter's branch, tag or commit on the Hub")
-    add("--output", type=Path, metavar="DIR", help="the model to be; default: its name and -merged")
+    add("--output", type=Path, metavar="DIR", help="default: the adapter's name and -merged, -ONLY")
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: as the base is saved")
+    parts = ("attention", "shared")
+    add(
+        "--only", choices=parts, help="of a mixture of experts: attention's LoRA, or the shared too"
+    )
     add("--trust-remote-code", action="store_true", help="run code that comes with the base")
 
 
@@ -162,15 +166,22 @@ def run_merge(options: argparse.Namespace) -> None:
     from medbench.hub.files import folder_of, is_local
     from medbench.training.merge import merge
 
-    name, output, trust = options.checkpoint, options.output, options.trust_remote_code
+    name, output = options.checkpoint, options.output
     if output is None and not is_local(name):
-        output = Path(f"{name.rpartition('/')[2]}-merged")  # not into the Hub's cache
-    folder = folder_of(name, options.revision)
-    merged = merge(folder, output, options.dtype, trust_remote_code=trust)
+        output = Path(f"{name.rpartition('/')[2]}-{options.only or 'merged'}")  # not into the cache
+    merged = merge(
+        folder_of(name, options.revision),
+        output,
+        options.dtype,
+        only=options.only,
+        trust_remote_code=options.trust_remote_code,
+    )
     print(
         f"merged: {merged.path} ({merged.dtype}; in float32, log-probabilities are within "
         f"{merged.difference:.1g} of base and adapter)"
     )
+    if merged.dropped:
+        print(f"only {options.only}: {merged.dropped}")
 
 
 def add_board(command: argparse.ArgumentParser) -> None:

@@ -11,7 +11,18 @@ import yaml
 
 from medbench import paths
 from medbench.data import DATASETS
-from medbench.recipe import LOW_RANK, VIRTUAL_TOKENS, Facts, Method, Recipe, load, recipes, to_yaml
+from medbench.recipe import (
+    EXPERTS,
+    LOW_RANK,
+    VIRTUAL_TOKENS,
+    Facts,
+    Method,
+    Model,
+    Recipe,
+    load,
+    recipes,
+    to_yaml,
+)
 from medbench.training.estimate import estimate
 from medbench.training.memory import adapter_parameters
 
@@ -204,6 +215,10 @@ def adapters() -> list[str]:
 def peft_config(method: Method) -> Any:
     import peft
 
+    from medbench.training import methods
+
+    if method.name in EXPERTS:
+        return methods.peft_config(Recipe(model=Model(id="x"), method=method))
     if method.name in LOW_RANK:
         return peft.LoraConfig(
             r=method.rank or 0,
@@ -238,7 +253,7 @@ def test_adapter_on_a_tiny_model(recipe_name: str) -> None:
     methods = [recipe.method]
     if recipe.method.name in LOW_RANK:
         methods.append(replace(recipe.method, name="dora"))
-    else:
+    elif recipe.method.name in VIRTUAL_TOKENS:
         methods.append(replace(recipe.method, encoder_hidden_size=None))
     for method in methods:
         model = peft.get_peft_model(build(recipe, facts, "cpu"), peft_config(method))
