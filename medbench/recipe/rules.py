@@ -53,11 +53,6 @@ USES = (
         "only prefix and p_tuning read it",
     ),
     Use(
-        r"method\.experts_from",
-        lambda r: r.method.name in ("orthogonal_lora",),
-        "only orthogonal_lora reads it",
-    ),
-    Use(
         r"quantization\.(double_quant|compute_dtype)",
         lambda r: r.quantization.load in BITS_4,
         f"only load {' and '.join(BITS_4)} read it",

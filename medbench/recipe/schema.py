@@ -96,8 +96,6 @@ class Method:
     """prefix, p_tuning, prompt: how many vectors stand before the text."""
     encoder_hidden_size: Count | None = None
     """prefix, p_tuning: width of the network that makes them."""
-    experts_from: str | None = None
-    """orthogonal_lora: whose shared experts it starts from, a recipe or a checkpoint's folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
