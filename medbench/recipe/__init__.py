@@ -1,14 +1,12 @@
 """Recipes: what is run, as a file that anybody can read (adapters/README.md)."""
 
 from medbench.recipe.load import find, load, recipes, to_yaml
+from medbench.recipe.method import EXPERTS, LOW_RANK, VIRTUAL_TOKENS, Method
 from medbench.recipe.model import Facts, Model, Quantization, Start, Tokenizer
 from medbench.recipe.schema import (
-    LOW_RANK,
-    VIRTUAL_TOKENS,
     Data,
     Evaluation,
     Launch,
-    Method,
     Mixed,
     Recipe,
     Reported,
@@ -17,6 +15,7 @@ from medbench.recipe.schema import (
 )
 
 __all__ = [
+    "EXPERTS",
     "LOW_RANK",
     "VIRTUAL_TOKENS",
     "Data",

@@ -1,29 +1,16 @@
 """What goes together in a recipe; a setting that would change nothing is a fault."""
 
 import re
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
-from medbench.recipe.schema import LOW_RANK, VIRTUAL_TOKENS, Recipe
+from medbench.recipe.method_rules import METHOD_USES, Contradictions, Use, methods
+from medbench.recipe.schema import Recipe
 
 __all__ = ["contradictions", "idle"]
 
-Contradictions = Iterator[tuple[tuple[str, ...], str]]
 BITS_4 = ("nf4", "fp4")
 AT_LOAD = (*BITS_4, "int8")
 SHARDED = ("fsdp", "deepspeed_zero3")
 OFFLOADS = (*SHARDED, "deepspeed_zero2")
-
-
-class Use(NamedTuple):
-    """When a setting has an effect."""
-
-    keys: str
-    """A regular expression of dotted keys."""
-    holds: Callable[[Recipe], bool]
-    """Tells whether they do something in a recipe."""
-    otherwise: str
-    """Why they do not."""
 
 
 USES = (
@@ -37,21 +24,7 @@ USES = (
         lambda r: r.kind != "baseline",
         "kind baseline trains nothing",
     ),
-    Use(
-        r"method\.(rank|alpha|dropout|target_modules|modules_to_save)",
-        lambda r: r.method.name in LOW_RANK,
-        f"only {', '.join(LOW_RANK)} read it",
-    ),
-    Use(
-        r"method\.virtual_tokens",
-        lambda r: r.method.name in VIRTUAL_TOKENS,
-        f"only {', '.join(VIRTUAL_TOKENS)} read it",
-    ),
-    Use(
-        r"method\.encoder_hidden_size",
-        lambda r: r.method.name in ("prefix", "p_tuning"),
-        "only prefix and p_tuning read it",
-    ),
+    *METHOD_USES,
     Use(
         r"quantization\.(double_quant|compute_dtype)",
         lambda r: r.quantization.load in BITS_4,
@@ -112,20 +85,6 @@ def contradictions(recipe: Recipe) -> Contradictions:
             yield (key,), f"{wrong or 'no score'}: there must be some, from 0 to {reported.out_of}"
 
 
-def methods(recipe: Recipe) -> Contradictions:
-    """What a method needs."""
-    method = recipe.method
-    if method.name in LOW_RANK:
-        for name in ("rank", "alpha", "target_modules"):
-            if not getattr(method, name):
-                yield (f"method.{name}", "method.name"), f"{method.name} needs it"
-    if method.name in VIRTUAL_TOKENS and not method.virtual_tokens:
-        yield ("method.virtual_tokens", "method.name"), f"{method.name} needs it"
-    if method.name == "prefix" and recipe.training.gradient_checkpointing:
-        keys = ("training.gradient_checkpointing", "method.name")
-        yield keys, "prefix tuning puts keys and values into the cache that checkpointing drops"
-
-
 def quantizations(recipe: Recipe) -> Contradictions:
     """What can be trained on quantised weights, and where they can be quantised."""
     load, name = recipe.quantization.load, recipe.method.name
@@ -137,6 +96,8 @@ def quantizations(recipe: Recipe) -> Contradictions:
             yield keys, f"LoRA beside {load} weights is called qlora here: method.name: qlora"
         if name == "qlora" and load not in BITS_4:
             yield keys, f"{load} with qlora: its weights have 4 bits, nf4 or fp4"
+        if name == "molora" and load not in ("none", *AT_LOAD):
+            yield keys, f"experts cannot stand beside {load} weights; nf4, fp4 and int8 can be"
         if load not in ("none", *BITS_4) and recipe.launch.strategy in SHARDED:
             yield (keys[0], "launch.strategy"), f"{load} weights cannot be sharded; use ddp"
     if recipe.evaluation.quantization:

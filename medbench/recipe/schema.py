@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from medbench.recipe.bounds import Amount, Count, Positive, Share, Whole
+from medbench.recipe.bounds import Amount, Count, Positive, Whole
+from medbench.recipe.method import Method
 from medbench.recipe.model import Model, Quantization
 
 __all__ = [
-    "LOW_RANK",
-    "VIRTUAL_TOKENS",
     "Data",
     "Evaluation",
     "Launch",
-    "Method",
     "Mixed",
     "Recipe",
     "Reported",
@@ -26,16 +24,10 @@ __all__ = [
 ]
 
 Kind = Literal["baseline", "sft"]
-MethodName = Literal["full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor", "sgd"]
 Precision = Literal["float32", "bfloat16", "float16", "pure_bfloat16"]
 Schedule = Literal["cosine", "cosine_with_min", "linear", "constant", "constant_with_warmup"]
 Strategy = Literal["single", "ddp", "fsdp", "deepspeed_zero2", "deepspeed_zero3"]
-
-LOW_RANK = ("lora", "rslora", "dora", "qlora")
-"""Methods that train two thin matrices beside a linear layer."""
-VIRTUAL_TOKENS = ("prefix", "p_tuning", "prompt")
-"""Methods that train vectors in front of the text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,28 +66,6 @@ class Data:
     """What becomes of longer ones; cut: the prompt loses its beginning."""
     packing: bool = True
     """Lay a batch's examples end to end, without padding and without attention across."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Method:
-    """Which weights are trained."""
-
-    name: MethodName = "full"
-    """full: all of them; the others: an adapter, through PEFT."""
-    rank: Count | None = None
-    """Low-rank methods: inner width of the adapter."""
-    alpha: Positive | None = None
-    """Low-rank methods: the adapter counts alpha / rank times, rslora's alpha / √rank."""
-    dropout: Share | None = None
-    """Low-rank methods: dropout before the adapter; 0 unless it says otherwise."""
-    target_modules: tuple[str, ...] | None = None
-    """Low-rank methods: names of the linear layers that get one, or all-linear."""
-    modules_to_save: tuple[str, ...] | None = None
-    """Low-rank methods: modules that are trained whole and saved with the adapter."""
-    virtual_tokens: Count | None = None
-    """prefix, p_tuning, prompt: how many vectors stand before the text."""
-    encoder_hidden_size: Count | None = None
-    """prefix, p_tuning: width of the network that makes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from transformers import Trainer
 
 from medbench import paths
 from medbench.training.loss import supervised_loss
+from medbench.training.penalties import Penalties
 from medbench.training.states import Progress, mark_complete, prune
 
 __all__ = ["Supervised"]
@@ -43,6 +44,9 @@ class Supervised(Trainer):
         self.done = done
         self.saved_as = saved_as
         self.is_final = False
+        self.penalties = Penalties.of(self.model)
+        self.batches = 1
+        """Of this step, on this process."""
         self.model_accepts_loss_kwargs = True  # so that it counts the labels of a whole step
         self.loss_is_scaled_for_ga = True
         self.counted = torch.zeros(2, dtype=torch.int64, device=self.args.device)
@@ -57,11 +61,13 @@ class Supervised(Trainer):
     ) -> Any:
         """Return a batch's share of the mean loss over the step's supervised tokens.
 
-        Processes average their gradients, so each one's share counts as often as there are some.
+        Processes average their gradients, so each one's share counts as often as there are some. A
+        term of the method's own is in each batch's loss in part, and so once in the step's.
         """
         assert not return_outputs and num_items_in_batch is not None
         loss = supervised_loss(model, inputs, num_items_in_batch)
-        return loss * self.accelerator.num_processes
+        loss = loss * self.accelerator.num_processes
+        return loss if self.penalties is None else self.penalties.join(loss, 1 / self.batches)
 
     def _get_num_items_in_batch(
         self, batch_samples: list[Any], device: torch.device
@@ -69,6 +75,7 @@ class Supervised(Trainer):
         """Count the supervised tokens of a step over all processes, and remember what was read."""
         if not batch_samples:
             return None
+        self.batches = len(batch_samples)
         items = torch.stack([supervised(batch) for batch in batch_samples]).sum().to(device)
         self.counted[0] += sum(batch["input_ids"].numel() for batch in batch_samples)
         self.counted[1] += items

@@ -8,7 +8,7 @@ backward pass; attention itself saves nothing that grows with the square of the 
 
 from dataclasses import dataclass, replace
 
-from medbench.recipe import LOW_RANK, Facts, Recipe
+from medbench.recipe import EXPERTS, LOW_RANK, Facts, Recipe
 
 __all__ = ["Memory", "adapter_parameters", "devices_needed", "memory"]
 
@@ -140,6 +140,8 @@ def adapter_parameters(recipe: Recipe, facts: Facts) -> int:
     method, width = recipe.method, facts.hidden_size
     if method.name in LOW_RANK:
         return low_rank_parameters(recipe, facts)
+    if method.name in EXPERTS:
+        return expert_parameters(recipe, facts)
     vectors, inner = method.virtual_tokens or 0, method.encoder_hidden_size or width
     if method.name == "prompt":
         return vectors * width
@@ -162,6 +164,20 @@ def low_rank_parameters(recipe: Recipe, facts: Facts) -> int:
     square = (facts.hidden_size, facts.hidden_size)
     sizes = [shapes.get(name, square) for name in targets]
     return facts.layers * sum(rank * (i + o) + (o if is_dora else 0) for i, o in sizes)
+
+
+def expert_parameters(recipe: Recipe, facts: Facts) -> int:
+    """Return the weights of experts, their routers and attention's LoRA, or of pairs."""
+    method, shapes = recipe.method, linear_shapes(facts)
+    square = (facts.hidden_size, facts.hidden_size)
+    rank, shared, routed = method.rank or 0, method.shared_experts or 0, method.experts or 0
+    beside = [shapes.get(name, square) for name in method.expert_modules or ()]
+    plain = [shapes.get(name, square) for name in method.target_modules or ()]
+    if method.name == "orthogonal_lora":
+        plain = plain * 2 if method.wrap_attention else []
+        beside, routed = beside * 2, 0
+    inside = sum((shared + routed) * rank * (i + o) + routed * (i + 1) for i, o in beside)
+    return facts.layers * (inside + sum(rank * (i + o) for i, o in plain))
 
 
 def linear_shapes(facts: Facts) -> dict[str, tuple[int, int]]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from medbench.errors import ModelError
-from medbench.recipe import LOW_RANK, Recipe
+from medbench.recipe import EXPERTS, LOW_RANK, Recipe
 from medbench.training.model import first_line
 
 __all__ = ["module_faults", "skeleton"]
@@ -50,6 +50,14 @@ def module_faults(model: Any, recipe: Recipe) -> list[str]:
         known = targets if ALL_LINEAR in targets else ()
         faults += unmatched("target_modules", [one for one in targets if one not in known], linear)
         faults += unmatched("modules_to_save", recipe.method.modules_to_save or (), set(kinds))
+    if recipe.method.name in EXPERTS:
+        plain = {name for name, one in kinds.items() if isinstance(one, nn.Linear)}
+        for key in ("target_modules", "expert_modules"):
+            faults += unmatched(key, getattr(recipe.method, key) or (), plain)
+    if recipe.method.name == "orthogonal_lora":
+        from medbench.training.orthogonal import source_faults
+
+        faults += source_faults(recipe, model)
     return faults
 
 
