@@ -16,6 +16,17 @@ evaluation: {tasks: [usmle]}
 LORA = "include: _common.yaml\nmethod: {name: lora, rank: 2, alpha: 4, target_modules: [q_proj]}\n"
 FULL = "include: _common.yaml\n"
 PROMPT = "include: _common.yaml\nmethod: {name: prompt, virtual_tokens: 4}\n"
+MIXTURE = """include: _common.yaml
+method:
+  {name: molora, rank: 2, alpha: 4, target_modules: [q_proj], expert_modules: [up_proj],
+   experts: 4, experts_per_token: 2, shared_experts: 2}
+"""
+PAIRS = """include: _common.yaml
+model: {start: {recipe: one, merge: attention}}
+method:
+  {name: orthogonal_lora, rank: 2, alpha: 4, expert_modules: [up_proj], shared_experts: 2,
+   experts_from: one}
+"""
 BASELINE = "include: _common.yaml\nkind: baseline\n"
 
 
@@ -76,6 +87,16 @@ def test_each_part_is_merged_once(tmp_path: Path) -> None:
     assert jobs["one"].merge_command("attention", folder)[-2:] == ["--only", "attention"]
 
 
+def test_both_of_medcares_stages(tmp_path: Path) -> None:
+    jobs, faults = linked(tmp_path, {"one": MIXTURE, "two": PAIRS}, "two")
+    assert not faults
+    out, two = tmp_path / "out", jobs["two"]
+    assert jobs["one"].merges == ("attention",)
+    assert two.after == ("one",)
+    assert two.starts == {"start": out / "one-merged-attention", "experts": out / "one"}
+    assert two.recipe.method.experts_from == str(out / "one")
+
+
 def test_what_is_pulled_in_takes_the_model_and_is_not_scored(tmp_path: Path) -> None:
     settings = ("model.id=org/other", "training.seed=7")
     recipes = {"one": LORA, "two": after("one")}
@@ -106,6 +127,7 @@ def test_a_folder_in_place_of_a_recipe(tmp_path: Path) -> None:
             },
         ),
         ({"one": after("one")}, {"one": "starts from itself: one → one"}),
+        ({"one": PAIRS.replace("one", "nobody")}, {"one": "method.experts_from: there is no"}),
         ({"one": after("nobody")}, {"one": "model.start.recipe: there is no recipe nobody"}),
         ({"one": after("_common")}, {"one": "holds defaults, which recipes include"}),
         (
@@ -122,6 +144,14 @@ def test_a_folder_in_place_of_a_recipe(tmp_path: Path) -> None:
                 "two": "model.start.merge: shared; one trains lora, without such a part",
                 "three": "starts from two, which cannot be run",
             },
+        ),
+        (
+            {"one": LORA, "two": PAIRS},
+            {"two": "method.experts_from: one trains lora, without shared experts"},
+        ),
+        (
+            {"one": MIXTURE.replace("rank: 2", "rank: 4"), "two": PAIRS},
+            {"two": "method.rank: 2, and the experts of one have 4"},
         ),
         ({"one": PROMPT, "two": after("one")}, {"two": "vectors that are no part of any weight"}),
         (

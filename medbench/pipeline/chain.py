@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from medbench.checkpoint import ADAPTER
 from medbench.errors import RecipeError
 from medbench.pipeline.job import Job, identity
-from medbench.recipe import LOW_RANK, VIRTUAL_TOKENS, Recipe, find, load
+from medbench.pipeline.misfits import EXPERTS_FROM, START, misfits
+from medbench.recipe import Recipe, find, load
 
 __all__ = ["link"]
 
@@ -30,16 +31,13 @@ class Link(NamedTuple):
     """What lies there."""
 
 
-START = "model.start.recipe"
 LINKS = (
     Link(START, "model.start.folder", "start"),
-    Link("method.experts_from", "method.experts_from", "experts"),
+    Link(EXPERTS_FROM, EXPERTS_FROM, "experts"),
 )
 OF_ITS_START = "model.start."
 OF_THE_MODEL = "model."
 """What the command line says of the model holds for the whole chain."""
-PARTS = {"attention": ("molora", *LOW_RANK), "shared": ("molora",)}
-"""What has such a part that can be merged by itself."""
 
 
 @dataclass(slots=True)
@@ -131,7 +129,7 @@ def link(jobs: Sequence[Job], overrides: Sequence[str]) -> tuple[list[Job], dict
             if name not in chain.faults:
                 chain.fault(name, f"starts from {one}, which cannot be run")
         for key in needs if not broken else ():
-            for message in misfits(key, job, linked[needs[key]]):
+            for message in misfits(key, job.recipe, linked[needs[key]].recipe):
                 chain.fault(name, message)
         if name not in chain.faults:
             linked[name] = placed(job, {key: linked[one] for key, one in needs.items()})
@@ -173,28 +171,6 @@ def like(job: Job, file: Path) -> str:
     own = job.file.with_suffix("").as_posix()
     root = Path(own.removesuffix(job.name)) if own.endswith(job.name) else job.file.parent
     return identity(file, root if file.is_relative_to(root) else file.parent)
-
-
-def misfits(key: str, job: Job, other: Job) -> Iterator[str]:
-    """Yield why a recipe cannot start from another one."""
-    method = other.recipe.method.name
-    if not other.trains:
-        yield f"{key}: {other.name} is a {other.recipe.kind}: it leaves no checkpoint"
-        return
-    if other.recipe.model.id != job.recipe.model.id:
-        yield (
-            f"model.id: {job.recipe.model.id}, and {other.name}, which it starts from, is made of "
-            f"{other.recipe.model.id}"
-        )
-    start = job.recipe.model.start
-    if key != START or start is None:
-        return
-    if method in VIRTUAL_TOKENS:
-        yield f"{key}: {other.name} trains {method}, vectors that are no part of any weight"
-    elif start.merge and method == "full":
-        yield f"model.start.merge: {start.merge}, and {other.name} trains every weight: no adapter"
-    elif start.merge and method not in PARTS.get(start.merge, (method,)):
-        yield f"model.start.merge: {start.merge}; {other.name} trains {method}, without such a part"
 
 
 def ask_for_merge(linked: dict[str, Job], name: str | None, recipe: Recipe) -> None:
