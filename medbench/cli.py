@@ -151,8 +151,17 @@ def add_merge(command: argparse.ArgumentParser) -> None:
     command.set_defaults(command=run_merge)
     add = command.add_argument
     add("checkpoint", type=Path, metavar="CHECKPOINT", help="folder of a PEFT adapter")
-    add("--output", type=Path, metavar="DIR", help="the model to be; default: CHECKPOINT-merged")
+    add(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="the model to be; default: CHECKPOINT-merged, -ONLY",
+    )
     add("--dtype", choices=("float32", "bfloat16", "float16"), help="default: as the base is saved")
+    parts = ("attention", "shared")
+    add(
+        "--only", choices=parts, help="of a mixture of experts: attention's LoRA, or the shared too"
+    )
     add("--trust-remote-code", action="store_true", help="run code that comes with the base")
 
 
@@ -160,12 +169,19 @@ def run_merge(options: argparse.Namespace) -> None:
     """Merge in float32, check the outcome, save it."""
     from medbench.training.merge import merge
 
-    trust = options.trust_remote_code
-    merged = merge(options.checkpoint, options.output, options.dtype, trust_remote_code=trust)
+    merged = merge(
+        options.checkpoint,
+        options.output,
+        options.dtype,
+        only=options.only,
+        trust_remote_code=options.trust_remote_code,
+    )
     print(
         f"merged: {merged.path} ({merged.dtype}; in float32, log-probabilities are within "
         f"{merged.difference:.1g} of base and adapter)"
     )
+    if merged.dropped:
+        print(f"only {options.only}: {merged.dropped}")
 
 
 def add_board(command: argparse.ArgumentParser) -> None:

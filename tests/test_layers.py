@@ -17,13 +17,13 @@ ROWS = [
     {"publish"},
     {"pipeline", "leaderboard"},
     {"report", "engine", "training"},
-    {"scoring", "data", "drawing"},
+    {"scoring", "data", "drawing", "molora"},
     {"recipe", "checkpoint", "results", "reported", "question"},
     {"beside", "model_names"},
     {"errors", "paths", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
-RUNS_MODELS = ("engine/", "training/", "publish/gates/")
+RUNS_MODELS = ("engine/", "training/", "publish/gates/", "molora.py")
 HOMES = {
     **dict.fromkeys(("torch", "transformers"), (*RUNS_MODELS, "scoring/rationale.py")),
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),

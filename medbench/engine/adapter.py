@@ -39,6 +39,11 @@ class Adapter:
 
     def check_vllm(self) -> None:
         """Raise `ModelError` where vLLM cannot run this adapter."""
+        if self.kind == "MOLORA":
+            raise ModelError(
+                f"{self.path} is a mixture of experts, which vLLM cannot run; use --backend hf, or "
+                "`medbench merge --only shared`, which drops routed experts"
+            )
         if self.kind != "LORA":
             raise ModelError(f"{self.path}: vLLM runs LoRA adapters, not {self.kind}; use hf")
         if self.is_dora:

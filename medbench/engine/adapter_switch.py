@@ -66,6 +66,8 @@ class AdapterSwitch:
         """Load an adapter as lm-eval does."""
         from peft import PeftModel
 
+        import medbench.molora  # noqa: F401  (PEFT knows MOLORA from here on)
+
         base = self.lm.model
         fit_vocabulary(base, len(self.lm.tokenizer))
         self.parts = [

@@ -95,6 +95,8 @@ def load_model(run: Run, variants: Variants) -> tuple[Any, Callable[[Adapter | N
 
     from medbench.engine.loading import LOAD_ERRORS, not_loaded
 
+    if run.backend == "hf" and any(variants.values()):
+        import medbench.molora  # noqa: F401  (PEFT knows MOLORA from here on)
     first, *others = variants.values()
     arguments = model_arguments(run, None if others else first)
     if others and run.backend == "vllm":

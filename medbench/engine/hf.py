@@ -69,8 +69,11 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         *,
         quantization: str | None = None,
         quantization_config: Any = None,
+        peft: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if peft is not None:
+            import medbench.molora  # noqa: F401  (PEFT knows MOLORA from here on)
         if quantization is not None and quantization_config is not None:
             raise ModelError(f"{pretrained} is quantised already; load it without quantization=")
         if quantization is not None:
@@ -78,7 +81,9 @@ class MedbenchHF(GeneratesBatches, HFLM):  # type: ignore[misc]
         with warnings.catch_warnings():
             # lm-eval hands on the checkpoint's own; None would make transformers drop that
             warnings.filterwarnings("ignore", "You passed `quantization_config`", UserWarning)
-            super()._create_model(pretrained, quantization_config=quantization_config, **kwargs)
+            super()._create_model(
+                pretrained, quantization_config=quantization_config, peft=peft, **kwargs
+            )
 
     def _create_tokenizer(
         self, pretrained: Any, tokenizer: Any, revision: str | None = "main", **kwargs: Any

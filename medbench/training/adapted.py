@@ -12,7 +12,16 @@ from medbench.checkpoint import ADAPTER, WEIGHTS, base_revision, read_adapter_co
 from medbench.errors import ModelError
 from medbench.training.model import first_line
 
-__all__ = ["MERGEABLE", "VECTORS", "Plan", "missing_modules", "resize_vocabulary"]
+__all__ = [
+    "MERGEABLE",
+    "MIXTURE",
+    "PARTS",
+    "VECTORS",
+    "WHY_NOT_WHOLE",
+    "Plan",
+    "missing_modules",
+    "resize_vocabulary",
+]
 
 log = logging.getLogger(__name__)
 MERGEABLE = ("LORA", "LOHA", "LOKR", "IA3")
@@ -24,6 +33,15 @@ VECTORS = {
     "ADAPTION_PROMPT": "keys and values beside the text",
 }
 """PEFT's types that add no weights to weights."""
+PARTS = {
+    "attention": "all experts are dropped",
+    "shared": "routed experts are dropped, as which of them count depends on the token",
+}
+"""What of a mixture of experts can be merged, and what that leaves out."""
+MIXTURE = "MOLORA"
+WHY_NOT_WHOLE = (
+    f"the router of {MIXTURE} picks other experts for each token, so no weights do the same"
+)
 OF_PEFT = "base_model.model."
 Shapes = dict[str, tuple[int, ...]]
 
@@ -42,23 +60,25 @@ class Plan:
     """The adapter's tensors: name to shape, as they are saved."""
     config: Any
     """The base's configuration."""
+    only: str | None = None
+    """Of `PARTS`: what of a mixture is merged; None: all of the adapter."""
 
     @classmethod
-    def of(cls, checkpoint: Path, target: Path) -> Self:
+    def of(cls, checkpoint: Path, target: Path, only: str | None = None) -> Self:
         """Check all that can be checked before weights are loaded.
 
         Raises:
             ModelError: everything that is in the way.
         """
         content = read_adapter_config(checkpoint)
-        faults = list(adapter_faults(checkpoint, content))
+        faults = list(adapter_faults(checkpoint, content, only))
         if target.exists():
             faults.append(f"{target} is there already; name another with --output, or remove it")
         if faults:
             raise ModelError("\n".join(faults))
         base, revision = base_of(checkpoint, content)
         config = base_config(base, revision)
-        return cls(checkpoint, base, revision, shapes(checkpoint / WEIGHTS), config)
+        return cls(checkpoint, base, revision, shapes(checkpoint / WEIGHTS), config, only)
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -102,10 +122,14 @@ class Plan:
         return model, tokenizer
 
 
-def adapter_faults(checkpoint: Path, content: dict[str, Any]) -> Iterator[str]:
-    """Yield why an adapter cannot be merged."""
+def adapter_faults(checkpoint: Path, content: dict[str, Any], only: str | None) -> Iterator[str]:
+    """Yield why an adapter, or a part of it, cannot be merged."""
     kind = str(content.get("peft_type"))
-    if kind in VECTORS:
+    if kind == MIXTURE:
+        yield from mixture_faults(checkpoint, content, only)
+    elif only:
+        yield f"--only {only}: {checkpoint} is a {kind} adapter; only {MIXTURE} has such parts"
+    elif kind in VECTORS:
         yield (
             f"{checkpoint}: {kind} puts {VECTORS[kind]}, which are no part of any weight, so there "
             "is nothing to merge; `medbench eval` takes the checkpoint as it is"
@@ -118,6 +142,18 @@ def adapter_faults(checkpoint: Path, content: dict[str, Any]) -> Iterator[str]:
         yield f"{checkpoint} has no {WEIGHTS} (pickled weights are not loaded)"
     if not content.get("base_model_name_or_path"):
         yield f"{checkpoint / ADAPTER} names no base: set base_model_name_or_path there"
+
+
+def mixture_faults(checkpoint: Path, content: dict[str, Any], only: str | None) -> Iterator[str]:
+    """Yield why a mixture of experts cannot be merged."""
+    if only is None:
+        yield (
+            f"{checkpoint}: {WHY_NOT_WHOLE}. --only shared merges attention and the shared experts "
+            "exactly and drops routed ones, --only attention drops all experts; `medbench eval` "
+            "takes the checkpoint as it is"
+        )
+    elif only == "shared" and not content.get("shared_experts"):
+        yield f"--only shared: {checkpoint} has no shared experts; --only attention merges the rest"
 
 
 def base_of(checkpoint: Path, content: dict[str, Any]) -> tuple[str, str | None]:

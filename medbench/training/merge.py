@@ -2,8 +2,9 @@
 
 The base is loaded in float32 from its own source, so weights that training held in 4 bits are
 merged as they were before: a sum that were rounded to 4 bits again would lose most of the adapter.
-A base that was saved by bitsandbytes in 4 or 8 bits is dequantised first. Before anything is
-written, the merged model must give the log-probabilities of base and adapter side by side.
+A base that was saved by bitsandbytes in 4 or 8 bits is dequantised first. Of a mixture of experts
+only what does not depend on the token is merged. Before anything is written, the merged model must
+give the log-probabilities of base and adapter side by side.
 """
 
 import json
@@ -20,7 +21,7 @@ from medbench import paths
 from medbench.checkpoint import CURVE, PROVENANCE, RECIPE, STATE
 from medbench.errors import ModelError
 from medbench.paths import sha256
-from medbench.training.adapted import Plan, missing_modules, resize_vocabulary
+from medbench.training.adapted import PARTS, Plan, missing_modules, resize_vocabulary
 from medbench.training.run import end_answers
 
 __all__ = ["DTYPES", "Merged", "merge"]
@@ -42,6 +43,8 @@ class Merged:
     """The largest difference of a log-probability between merged and unmerged, in float32."""
     dtype: str
     """How the weights are saved."""
+    dropped: str = ""
+    """What of the adapter is not in it."""
 
 
 def merge(
@@ -49,22 +52,24 @@ def merge(
     output: Path | None = None,
     dtype: str | None = None,
     *,
+    only: str | None = None,
     trust_remote_code: bool = False,
 ) -> Merged:
     """Merge an adapter into its base.
 
     Args:
         checkpoint: a folder with `adapter_config.json`, made by `medbench train` or by PEFT itself.
-        output: the folder to be; by default `<checkpoint>-merged`.
+        output: the folder to be; by default `<checkpoint>-merged`, or `<checkpoint>-<only>`.
         dtype: of `DTYPES`; None: as the base is saved.
+        only: of `PARTS`, for a mixture of experts: what of it is merged.
         trust_remote_code: run code that comes with the base.
 
     Raises:
         ModelError: it cannot be merged, with everything that is in the way; or the merged model
             does not do what base and adapter do.
     """
-    target = output or checkpoint.with_name(f"{checkpoint.resolve().name}-merged")
-    plan = Plan.of(checkpoint, target)
+    target = output or checkpoint.with_name(f"{checkpoint.resolve().name}-{only or 'merged'}")
+    plan = Plan.of(checkpoint, target, only)
     model, tokenizer = plan.load(trust_remote_code=trust_remote_code)
     saved = dtype or plan.saved_dtype
     with warnings.catch_warnings():
@@ -74,11 +79,11 @@ def merge(
     end_answers(merged, int(tokenizer.eos_token_id))
     merged.to(getattr(torch, saved))
     write(plan, target, merged, tokenizer, saved, difference)
-    return Merged(target, difference, saved)
+    return Merged(target, difference, saved, PARTS[only] if only else "")
 
 
 def merged_model(plan: Plan, base: Any) -> tuple[Any, float]:
-    """Attach the adapter, merge it, and compare.
+    """Attach the adapter, switch off what is not wanted of it, merge it, and compare.
 
     Returns:
         The merged model, and the largest difference of a log-probability.
@@ -88,6 +93,8 @@ def merged_model(plan: Plan, base: Any) -> tuple[Any, float]:
     """
     from peft import PeftModel
     from safetensors import SafetensorError
+
+    from medbench.molora import settle, silence
 
     resize_vocabulary(base, plan.weights)
     try:
@@ -101,7 +108,10 @@ def merged_model(plan: Plan, base: Any) -> tuple[Any, float]:
             "it belongs to another base"
         )
     adapted.float().eval()
+    if plan.only:
+        silence(adapted, shared=plan.only == "attention")
     before = log_probabilities(adapted)
+    settle(adapted)
     was_tied = untie(base)
     try:
         merged = adapted.merge_and_unload(safe_merge=True)
@@ -198,6 +208,7 @@ def describe(plan: Plan, folder: Path, model: Any, dtype: str, difference: float
         "base_sha256": {path.name: sha256(path) for path in weights},
         "dtype": dtype,
         "largest_difference": difference,
+        "only": plan.only,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False)
     paths.write(folder / PROVENANCE, f"{text}\n".encode())

@@ -72,7 +72,9 @@ def load_in_python(subject: Subject) -> str:
     """Return the program for transformers, with PEFT where it is an adapter."""
     base, repo = subject.base, subject.repo
     if subject.is_adapter:
-        imports = "from peft import PeftModel\n"
+        kind = read_adapter(subject.candidate.checkpoint.path).kind
+        imports = "import medbench.molora  # lets PEFT know MOLORA\n" * (kind == "MOLORA")
+        imports += "from peft import PeftModel\n"
         load = dedent(f"""\
             base = AutoModelForCausalLM.from_pretrained(
                 {quoted(base.id)}, revision={quoted(base.revision)}, dtype="auto"
@@ -137,10 +139,12 @@ def score_command(subject: Subject) -> str:
     repo, base = subject.repo, subject.base
     scored = [row.score.task for row in subject.scores.rows]
     tasks = ",".join(scored or subject.recipe.evaluation.tasks or ("mmedbench",))
-    ours, plain = [f"medbench eval {repo}"], f"pretrained={repo}"
+    ours, plain, model = [f"medbench eval {repo}"], f"pretrained={repo}", "hf"
     if subject.is_adapter:
         ours = [f"medbench eval {base.id}", f"--revision {base.revision}"]
         ours += [f"--adapter {repo}", f"--tokenizer {repo}"]
         plain = f"pretrained={base.id},peft={repo},tokenizer={repo}"
-    commands = (ours, ["lm_eval --model hf", f"--model_args {plain}"])
+        if read_adapter(subject.candidate.checkpoint.path).kind == "MOLORA":
+            model = "medbench-hf"  # lm-eval's own class does not know the type
+    commands = (ours, [f"lm_eval --model {model}", f"--model_args {plain}"])
     return "\n".join(" \\\n    ".join([*words, f"--tasks '{tasks}'"]) for words in commands)

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from medbench.errors import MissingExtra, ModelError
 from medbench.publish.gates.finding import Finding
 from medbench.publish.gates.forms import Form, Forms, Reading
-from medbench.training.adapted import MERGEABLE, VECTORS
+from medbench.training.adapted import MERGEABLE, MIXTURE, VECTORS, WHY_NOT_WHOLE
 from medbench.training.model import first_line
 
 __all__ = ["LETTERS", "SAME", "check"]
@@ -63,6 +63,8 @@ def look_at_merged(report: Report) -> None:
         report.unchecked("merged", "a whole model has nothing to merge")
     elif adapter.kind in VECTORS:
         report.unchecked("merged", f"{adapter.kind} puts {VECTORS[adapter.kind]}, no weights")
+    elif adapter.kind == MIXTURE:
+        report.unchecked("merged", WHY_NOT_WHOLE)
     elif adapter.kind not in MERGEABLE:
         report.unchecked("merged", f"{adapter.kind} is none of {', '.join(MERGEABLE)}")
     else:

@@ -142,6 +142,8 @@ def adapter_shapes(folder: Path, model: Any, found: Shapes) -> tuple[Shapes, Sha
     """
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
 
+    import medbench.molora  # noqa: F401  (PEFT knows MOLORA from here on)
+
     resize_vocabulary(model, found)
     try:
         config = PeftConfig.from_pretrained(str(folder))
