@@ -27,15 +27,23 @@ training: {{max_steps: 2, global_batch: 1, precision: float32, learning_rate: 0.
 tracking: {{save_every: 1, log_every: 1}}
 evaluation: {{tasks: [usmle], limit: 2, chat_template: off}}
 """
-LORA = """include: _common.yaml
-method: {name: lora, rank: 2, alpha: 4, target_modules: [q_proj]}
+MIXTURE = """include: _common.yaml
+method:
+  {name: molora, rank: 2, alpha: 4, target_modules: [q_proj], expert_modules: [up_proj],
+   experts: 4, experts_per_token: 2, shared_experts: 2}
 """
-RECIPES = {"stage1": LORA, "stage2": f"{LORA}model: {{start: {{recipe: stage1}}}}\n"}
+PAIRS = """include: _common.yaml
+model: {start: {recipe: stage1, merge: attention}}
+method:
+  {name: orthogonal_lora, rank: 2, alpha: 4, expert_modules: [up_proj], shared_experts: 2,
+   experts_from: stage1}
+"""
+RECIPES = {"stage1": MIXTURE, "stage2": PAIRS}
 
 
 @pytest.fixture(scope="module")
 def recipes(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two stages."""
+    """MedCare's two stages."""
     folder = tmp_path_factory.mktemp("zoo") / "recipes"
     write_recipes(folder, tiny_model, RECIPES)
     (folder / "_common.yaml").write_text(COMMON.format(base=tiny_model))
@@ -73,24 +81,28 @@ def test_a_killed_chain_goes_on(first: tuple[Path, list[str]]) -> None:
     output, said = first
     assert "stage1 is made too: stage2 starts from it" in said[0]
     begun = [re.findall(r"^── (\w+) · (.*?) · (.*)", one, re.MULTILINE) for one in said]
-    new = [("stage1", "train"), ("stage1", "merge all"), ("stage2", "train")]
+    new = [("stage1", "train"), ("stage1", "merge attention"), ("stage2", "train")]
     assert begun[0] == [(*one, "new") for one in new]
     assert begun[1] == [
         ("stage2", "train", "goes on where it was stopped"),
         ("stage2", "eval none", "usmle"),
     ]
-    assert (output / "stage1-merged" / "model.safetensors").is_file()
+    assert (output / "stage1-attention" / "model.safetensors").is_file()
     assert not (output / "stage1" / "results").exists()
     assert not [path for path in output.iterdir() if "unfinished" in path.name]
-    assert set(state(output, "stage1")) == {"train", "merge all"}
-    assert set(state(output, "stage1")["merge all"]["inputs"]) == {"part", "checkpoint", "base"}
-    assert "start" in state(output, "stage2")["train"]["inputs"]
+    assert set(state(output, "stage1")) == {"train", "merge attention"}
+    assert set(state(output, "stage1")["merge attention"]["inputs"]) == {
+        "part",
+        "checkpoint",
+        "base",
+    }
+    assert {"start", "experts"} <= set(state(output, "stage2")["train"]["inputs"])
 
 
 def test_the_second_stage_is_trained_on_the_merged_weights(
     first: tuple[Path, list[str]], tiny_model: Path
 ) -> None:
-    merged, last = first[0] / "stage1-merged", first[0] / "stage2"
+    merged, last = first[0] / "stage1-attention", first[0] / "stage2"
     config = json.loads((last / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(merged)
     logs = [
@@ -100,7 +112,11 @@ def test_the_second_stage_is_trained_on_the_merged_weights(
     assert logs[1][0]["loss"] < logs[0][0]["loss"]  # the same first question, after stage 1
     made = checkpoint.read(last).provenance
     assert made.base.id == str(merged)
-    assert made.chain == (str(tiny_model), "stage1 (lora), all merged", "stage2 (lora)")
+    assert made.chain == (
+        str(tiny_model),
+        "stage1 (molora), attention merged",
+        "stage2 (orthogonal_lora)",
+    )
     assert [one.benchmark for one in made.learnt_from] == ["usmle", "usmle"]
 
 
@@ -116,7 +132,7 @@ def plan(capsys: Any, recipe: Path, output: Path, *words: str) -> dict[str, str]
 
 
 FASTER = "training.learning_rate 0.01 → 0.02"
-STEPS = ("stage1 train", "stage1 merge all", "stage2 train", "stage2 eval none")
+STEPS = ("stage1 train", "stage1 merge attention", "stage2 train", "stage2 eval none")
 
 
 @pytest.mark.parametrize(
@@ -140,14 +156,14 @@ def test_a_dry_run_shows_the_whole_chain(
 ) -> None:
     folder = shutil.copytree(recipes, tmp_path / "recipes")
     if change == "stage 1":
-        text = LORA + "training: {learning_rate: 0.02}\n"
+        text = MIXTURE + "training: {learning_rate: 0.02}\n"
         (folder / "stage1.yaml").write_text(text)
     if change == "merged":
-        (finished / "stage1-merged" / "generation_config.json").write_text("{}")
+        (finished / "stage1-attention" / "generation_config.json").write_text("{}")
     if change == "adapter":
         (finished / "stage1" / "adapter_config.json").write_text("{}")
     if change == "no merge":
-        shutil.rmtree(finished / "stage1-merged")
+        shutil.rmtree(finished / "stage1-attention")
     words = ["training.seed=7"] if change == "seed" else []
     before = sorted(finished.rglob("*"))
     found = plan(capsys, folder / "stage2.yaml", finished, *words)
@@ -160,16 +176,16 @@ def test_a_killed_merge_is_done_again_and_nothing_else(
 ) -> None:
     file = finished / "stage1.run.json"
     content = json.loads(file.read_text())
-    content["steps"]["merge all"]["finished"] = ""
+    content["steps"]["merge attention"]["finished"] = ""
     file.write_text(json.dumps(content))
-    half = finished / ".stage1-merged.unfinished" / ".merged-x"
+    half = finished / ".stage1-attention.unfinished" / ".merged-x"
     half.mkdir(parents=True)
     assert run(recipes / "stage2.yaml", "--output", finished) == 0
     out = capfd.readouterr().out
-    assert re.findall(r"^── (.*)", out, re.MULTILINE) == ["stage1 · merge all · new"]
+    assert re.findall(r"^── (.*)", out, re.MULTILINE) == ["stage1 · merge attention · new"]
     assert out.count("unchanged") == 3
     assert not half.parent.exists()
-    assert (finished / "stage1-merged" / "model.safetensors").is_file()
+    assert (finished / "stage1-attention" / "model.safetensors").is_file()
 
 
 def test_train_alone_names_the_command(recipes: Path, tmp_path: Path, capfd: Any) -> None:

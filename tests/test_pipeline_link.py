@@ -74,15 +74,15 @@ def test_order_and_folders(tmp_path: Path) -> None:
 
 def test_each_part_is_merged_once(tmp_path: Path) -> None:
     recipes = {
-        "one": LORA,
+        "one": MIXTURE,
         "two": after("one", merge="attention"),
         "three": after("one", merge="attention"),
-        "four": after("one", merge="all"),
+        "four": after("one", merge="shared"),
     }
     jobs, faults = linked(tmp_path, recipes)
     assert not faults
-    assert set(jobs["one"].merges) == {"attention", "all"}
-    assert jobs["two"].starts["start"].name == "one-merged-attention"
+    assert set(jobs["one"].merges) == {"attention", "shared"}
+    assert jobs["two"].starts["start"].name == "one-attention"
     folder = jobs["two"].starts["start"]
     assert jobs["one"].merge_command("attention", folder)[-2:] == ["--only", "attention"]
 
@@ -93,7 +93,7 @@ def test_both_of_medcares_stages(tmp_path: Path) -> None:
     out, two = tmp_path / "out", jobs["two"]
     assert jobs["one"].merges == ("attention",)
     assert two.after == ("one",)
-    assert two.starts == {"start": out / "one-merged-attention", "experts": out / "one"}
+    assert two.starts == {"start": out / "one-attention", "experts": out / "one"}
     assert two.recipe.method.experts_from == str(out / "one")
 
 
@@ -141,9 +141,17 @@ def test_a_folder_in_place_of_a_recipe(tmp_path: Path) -> None:
         (
             {"one": LORA, "two": after("one", merge="shared"), "three": after("two")},
             {
-                "two": "model.start.merge: shared; one trains lora, without such a part",
+                "two": "model.start.merge: shared; one trains lora, which has no parts",
                 "three": "starts from two, which cannot be run",
             },
+        ),
+        ({"one": MIXTURE, "two": after("one")}, {"two": "say attention or shared"}),
+        (
+            {
+                "one": MIXTURE.replace(", shared_experts: 2", ""),
+                "two": after("one", merge="shared"),
+            },
+            {"two": "model.start.merge: shared; one has no shared experts"},
         ),
         (
             {"one": LORA, "two": PAIRS},

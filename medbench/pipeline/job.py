@@ -62,8 +62,8 @@ class Job:
 
     def merged(self, part: str) -> Path:
         """Return the folder of the base with a part of the adapter in it."""
-        end = "" if part == "all" else f"-{part}"
-        return self.folder.with_name(f"{self.folder.name}-merged{end}")
+        end = "merged" if part == "all" else part
+        return self.folder.with_name(f"{self.folder.name}-{end}")
 
     def results(self, variant: str) -> Path:
         """Return the folder of the results under a quantisation."""

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 
-from medbench.recipe import LOW_RANK, VIRTUAL_TOKENS, Recipe
+from medbench.recipe import VIRTUAL_TOKENS, Recipe
 
 __all__ = ["EXPERTS_FROM", "START", "misfits"]
 
 START, EXPERTS_FROM = "model.start.recipe", "method.experts_from"
-PARTS = {"attention": ("molora", *LOW_RANK), "shared": ("molora",)}
-"""What has such a part that can be merged by itself."""
 OF_EXPERTS = ("rank", "alpha", "rslora", "shared_experts", "expert_modules")
 """Settings in which shared experts and what starts as they do are alike."""
 
@@ -39,8 +37,15 @@ def unmergeable(recipe: Recipe, other: Recipe) -> Iterator[str]:
         yield f"{START}: {other.name} trains {method}, vectors that are no part of any weight"
     elif part and method == "full":
         yield f"model.start.merge: {part}, and {other.name} trains every weight: no adapter"
-    elif part and method not in PARTS.get(part, (method,)):
-        yield f"model.start.merge: {part}; {other.name} trains {method}, without such a part"
+    elif part in ("attention", "shared") and method != "molora":
+        yield f"model.start.merge: {part}; {other.name} trains {method}, which has no parts"
+    elif part == "shared" and not other.method.shared_experts:
+        yield f"model.start.merge: {part}; {other.name} has no shared experts"
+    elif part in (None, "all") and method == "molora":
+        yield (
+            f"model.start.merge: which experts {other.name} sends a token to depends on the token, "
+            "so it cannot be merged as a whole; say attention or shared"
+        )
 
 
 def other_experts(recipe: Recipe, other: Recipe) -> Iterator[str]:
