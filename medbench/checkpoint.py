@@ -126,6 +126,24 @@ class Provenance:
     """Commit of the working tree, and whether it was changed; None: not a repository."""
     medbench: str = field(default="")
     """Version of this package."""
+    start: "Provenance | None" = None
+    """Of the checkpoint that the weights came from; None: they were the base's own."""
+    merged: str = ""
+    """What of its adapter was merged into them: all, attention, shared; empty: it was whole."""
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The first base, then every training up to this one, as a card tells them."""
+        own = f"{self.recipe} ({self.method})"
+        if self.start is None:
+            return self.base.id, own
+        *earlier, last = self.start.chain
+        return *earlier, f"{last}, {self.merged} merged" if self.merged else last, own
+
+    @property
+    def learnt_from(self) -> tuple[Trained, ...]:
+        """Every split of every training in the chain, the earliest first."""
+        return (*(self.start.learnt_from if self.start else ()), *self.data)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -138,6 +156,8 @@ class Provenance:
         known["base"] = Base(**content["base"])
         known["data"] = tuple(Trained(**one) for one in content["data"])
         known["command"] = tuple(content["command"])
+        if content.get("start"):
+            known["start"] = cls.of(content["start"])
         return cls(**known)
 
 

@@ -1,6 +1,7 @@
 """A checkpoint's description: written, read again, and refused where it is not one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,25 @@ def test_written_and_read_again(tmp_path: Path) -> None:
     (tmp_path / ADAPTER).touch()
     assert read(tmp_path).is_adapter
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
+
+
+STAGE2 = replace(FACTS, recipe="demo/y", base=Base("/runs/x", "main", None, ""), start=FACTS)
+
+
+def test_a_chain_is_written_and_read_again(tmp_path: Path) -> None:
+    last = replace(FACTS, recipe="demo/z", method="full", start=STAGE2, merged="all")
+    write_provenance(tmp_path, last)
+    found = read(tmp_path).provenance
+    assert found == last
+    assert FACTS.chain == ("some/model", "demo/x (lora)")
+    assert STAGE2.chain == ("some/model", "demo/x (lora)", "demo/y (lora)")
+    assert found.chain == (
+        "some/model",
+        "demo/x (lora)",
+        "demo/y (lora), all merged",
+        "demo/z (full)",
+    )
+    assert found.learnt_from == FACTS.data * 3
 
 
 def test_keys_of_later_versions_are_left_out(tmp_path: Path) -> None:

@@ -163,6 +163,42 @@ def test_sllm(output: str, letters: str) -> None:
     check(originals.sllm, output, FIVE, letters)
 
 
+ENGLISH = replace(FOUR, language="en", benchmark="mmedbench", gold=frozenset("B"))
+USMLE = replace(ENGLISH, benchmark="usmle")
+TWO = replace(USMLE, gold=frozenset("AB"))
+CHINESE = replace(ENGLISH, language="zh")
+
+
+@pytest.mark.parametrize(
+    ("output", "question", "is_right"),
+    [
+        ("It is so. The answer is B. \nThe answer is C", ENGLISH, True),  # the first one counts
+        ("the ANSWER is (B) x B. yes", ENGLISH, True),
+        ("The answer is C. \nThe answer is B", ENGLISH, False),
+        ("I wonder. \nThe answer is B", ENGLISH, False),  # no full stop behind the second pass
+        ("The answer is AB. \nThe answer is C", ENGLISH, True),  # any text that ends in "B."
+        ("The answer is\nB", ENGLISH, False),
+        ("The answer is C. \nThe answer is B", USMLE, True),  # only the last line counts
+        ("The answer is B. \nThe answer is C", USMLE, False),
+        ("The answer is A B C D", USMLE, True),  # all letters pass where one is right
+        ("The answer is A B C D", TWO, False),
+        ("The answer is B and A", TWO, True),
+        ("the answer is B", USMLE, False),
+        ("答案为C。 \n答案为B", CHINESE, True),
+        ("答案为B。 \n答案为C", CHINESE, False),
+        ("答案为BC", CHINESE, False),
+        ("答案为B\n\n\n答案为C", CHINESE, True),  # what follows two empty lines is cut off
+        ("A错，B对\n\n\n答案为C", CHINESE, True),  # and then phrases are read
+        ("A对，B对\n\n\n答案为B", CHINESE, False),
+        ("B错，为本题正确答案，A对", CHINESE, True),
+        ("B", CHINESE, False),
+    ],
+)
+def test_medcare(output: str, question: Question, is_right: bool) -> None:
+    gold = "".join(sorted(question.gold))
+    check(originals.medcare, output, question, gold if is_right else "")
+
+
 RULES = sorted(
     {how.rule for of in PROTOCOLS.values() for how in of.values() if how.rule},
     key=lambda rule: rule.__name__,

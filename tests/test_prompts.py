@@ -25,6 +25,8 @@ from medbench.scoring.protocols import PROTOCOLS
 
 STOCK = Path(lm_eval.tasks.__file__).parent
 
+WHY = "It lowers glucose."
+TRIED = "We tried.\nIt did."
 ENGLISH = Question(
     id="1",
     benchmark="usmle",
@@ -33,7 +35,7 @@ ENGLISH = Question(
     text="Which drug? ",  # blanks at the end are kept where the original keeps them
     options={"A": "Aspirin", "B": "Metformin", "C": "Ethanol", "D": "None of these"},
     gold=frozenset("B"),
-    rationale="It lowers glucose.",
+    rationale=WHY,
 )
 FRENCH = replace(
     ENGLISH,
@@ -58,7 +60,7 @@ PUBMED = replace(
     ENGLISH,
     benchmark="pubmedqa",
     text="Does it work?",
-    context="We tried.\nIt did.",
+    context=TRIED,
     options={"A": "yes", "B": "no", "C": "maybe"},
     gold=frozenset("C"),
 )
@@ -90,10 +92,15 @@ ENTRANCE = (
     "practices referenced in medical guidelines."
 )
 CHATML = ("<|im_start|>question\n", "\nThe answer is:\n<|im_end|>\n<|im_start|>answer\n")
+FORMAT = "Please format the final answer at the end of the response as: The answer is {answer}."
+FORMAT_ZH = "请在回答的最后用以下格式回答：答案为{answer}。"
 
 
 def native(language: str, text: str) -> Question:
     return replace(ENGLISH, benchmark="mmedbench", language=language, text=text)
+
+
+UNEXPLAINED = replace(native("zh", "哪个？"), rationale="")
 
 
 # protocol, question, prompt, answer
@@ -106,7 +113,7 @@ GOLDEN: list[tuple[str, Question, str, str]] = [
         "B",
     ),
     ("letters", SPANISH, f"Question: ¿Cuál?\nChoices:\n{FOUR}Answer:", "B"),
-    ("letters", PUBMED, "Abstract: We tried.\nIt did.\nQuestion: Does it work?\nAnswer:", "maybe"),
+    ("letters", PUBMED, f"Abstract: {TRIED}\nQuestion: Does it work?\nAnswer:", "maybe"),
     (
         "letters",
         FRENCH,
@@ -157,23 +164,20 @@ GOLDEN: list[tuple[str, Question, str, str]] = [
     (
         "cot",
         PUBMED,
-        "Abstract: We tried.\nIt did.\nQuestion: Does it work?\n\n"
+        f"Abstract: {TRIED}\nQuestion: Does it work?\n\n"
         "Think step by step about what the abstract shows. Then finish with one line: "
         '"The answer is yes", "The answer is no" or "The answer is maybe".',
         "The answer is maybe",
     ),
-    (
-        "flowertune",
-        PUBMED,
-        f"{CHATML[0]}{EXPERT}\nWe tried.\nIt did.\nDoes it work?{CHATML[1]}",
-        "maybe",
-    ),
+    ("flowertune", PUBMED, f"{CHATML[0]}{EXPERT}\n{TRIED}\nDoes it work?{CHATML[1]}", "maybe"),
     (
         "flowertune",
         replace(ENGLISH, benchmark="medmcqa", text="The drug is"),
         f"{CHATML[0]}{ENTRANCE}\nQuestion: The drug is?\n\nOptions:\n{FOUR.rstrip()}{CHATML[1]}",
         "B",
     ),
+    ("medcare", ENGLISH, f"Which drug? \n{FOUR}\n{FORMAT}", f"{WHY}\n\nThe answer is B."),
+    ("medcare", UNEXPLAINED, f"哪个？\n{FOUR}\n{FORMAT_ZH}", "答案为B。"),
 ]
 
 
@@ -230,23 +234,18 @@ def medqa_hf(row: dict[str, Any]) -> dict[str, Any]:
 
 def bigbio(row: dict[str, Any]) -> dict[str, Any]:
     """Turn a row of qiaojin/PubMedQA into one of bigbio's."""
-    return {
-        "CONTEXTS": row["context"]["contexts"],
-        "QUESTION": row["question"],
-        "final_decision": row["final_decision"],
-    }
+    names = {"QUESTION": "question", "final_decision": "final_decision"}
+    return {"CONTEXTS": row["context"]["contexts"], **{new: row[old] for new, old in names.items()}}
 
 
+EXAMS = ("doctor", "nurse", "pharm", "dentist")
 PARITY: list[tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]]] = [
     ("usmle", "medqa/medqa.yaml", medqa_hf),
     ("medmcqa-letters", "medmcqa/medmcqa.yaml", dict),
     ("pubmedqa-letters", "pubmedqa/pubmedqa.yaml", bigbio),
     ("careqa-letters_en", "careqa/careqa_en.yaml", dict),
     ("careqa-letters_es", "careqa/careqa_es.yaml", dict),
-    *(
-        (f"kormedmcqa-direct_{exam}", f"kormedmcqa/{exam}.yaml", dict)
-        for exam in ("doctor", "nurse", "pharm", "dentist")
-    ),
+    *((f"kormedmcqa-direct_{exam}", f"kormedmcqa/{exam}.yaml", dict) for exam in EXAMS),
 ]
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from medbench import paths
 from medbench.errors import RecipeError
-from medbench.recipe import Model, Recipe, load, recipes, to_yaml
+from medbench.recipe import Model, Recipe, find, load, recipes, to_yaml
 from medbench.recipe.reference import reference
 
 DEFAULT = """
@@ -121,6 +121,8 @@ def test_overrides_of_lists_and_of_words_that_yaml_reads_otherwise(folder: Path)
         (["data.mixture=[{benchmark: usmle, splt: dev}]"], "mixture.0.splt: no such key; did you"),
         (["data.mixture=[{split: dev}]"], "data.mixture.0.benchmark: is missing"),
         (["reported.x={source: a, protocol: b}"], "reported.x.scores: is missing"),
+        (["model.start.folder=/x"], "model.start.recipe: is missing"),
+        (["model.start={recipe: x, merge: some}"], "some is unknown; it is one of all, attention"),
         (["training.seed"], "the file: 'training.seed' must look like section.key=value"),
         (["=3"], "the file: '=3' must look like section.key=value"),
     ],
@@ -224,6 +226,17 @@ def test_found_by_name_and_defaults_cannot_run(folder: Path) -> None:
         load("nobody/nothing")
     assert load("demo/smollm2_lora") == load(paths.folder("adapters") / "demo/smollm2_lora.yaml")
     assert recipes(folder) == [folder / "recipe.yaml"]
+
+
+def test_a_start(folder: Path) -> None:
+    path = write(folder, "mine", "include: _default.yaml\nmodel: {start: {recipe: recipe}}\n")
+    recipe = load(path)
+    assert recipe.model.start and recipe.model.start.merge is None
+    assert (recipe.model.id, recipe.model.weights) == ("some/model", "some/model")
+    placed = load(path, ["model.start.folder=/runs/x"])
+    assert (placed.model.id, placed.model.weights) == ("some/model", "/runs/x")
+    assert load(write(folder, "again", to_yaml(placed))).model == placed.model
+    assert find(Path("mine"), folder) == find(Path("mine.yaml"), folder) == path.resolve()
 
 
 NAMES = st.text("abc: #'\"\n가-", max_size=8)

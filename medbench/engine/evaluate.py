@@ -18,6 +18,7 @@ from medbench.engine.adapter import Adapter
 from medbench.engine.answers import answers_sha256
 from medbench.engine.base import on_base
 from medbench.engine.run import Run, check
+from medbench.engine.two_passes import TwoPasses
 from medbench.errors import ResultError
 
 __all__ = ["Finished", "dry_run", "evaluate"]
@@ -59,6 +60,7 @@ class Work:
         manager = plan.task_manager()
         names = plan.resolve(run.tasks, manager)
         tasks = plan.load_tasks(names, manager)
+        names.sort(key=lambda name: not isinstance(tasks.get(name), TwoPasses))  # texts come first
         tokenizer = plan.load_tokenizer(
             run.tokenizer or run.model,
             revision="main" if run.tokenizer else run.revision,

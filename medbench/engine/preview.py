@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from medbench.engine.two_passes import Letter
 from medbench.scoring.chat import encode, render_chat
 
 __all__ = ["Preview", "preview", "show"]
@@ -21,7 +22,7 @@ class Preview:
     documents: int
     requests: int
     tokens: int
-    """All tokens of all requests, continuations included, generated ones not."""
+    """All tokens of all requests, continuations included, generated ones and what follows not."""
     shots: int
     prompt: list[int]
     """The first document's prompt as token ids."""
@@ -59,13 +60,14 @@ def preview(
             chat_template=render if chat else None,
             tokenizer_name="",
         )
-        first = [one for one in task.instances if one.doc_id == task.instances[0].doc_id]
+        known = [one for one in task.instances if not isinstance(one, Letter)]
+        first = [one for one in known if one.doc_id == known[0].doc_id]
         choices = [str(one.args[1]) for one in first if one.request_type == "loglikelihood"]
         yield Preview(
             task=name,
             documents=len({one.doc_id for one in task.instances}),
             requests=len(task.instances),
-            tokens=count_tokens(tokenizer, task.instances),
+            tokens=count_tokens(tokenizer, known),
             shots=shots,
             prompt=encode(tokenizer, first[0].args[0]),
             continuations=choices,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from medbench.errors import MedbenchError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from medbench.pipeline.job import Job
     from medbench.pipeline.plan import Plan
     from medbench.pipeline.work import Outcome
@@ -36,6 +38,7 @@ def run_run(options: argparse.Namespace) -> None:
     Raises:
         MedbenchError: a recipe failed; the others have been done.
     """
+    from medbench.pipeline.chain import link
     from medbench.pipeline.job import find_jobs
 
     words = [*options.recipes, *options.overrides]  # argparse does not tell them apart
@@ -43,7 +46,13 @@ def run_run(options: argparse.Namespace) -> None:
     places = [word for word in words if "=" not in word]
     if not places:
         raise MedbenchError("name a recipe or a folder of recipes")
-    jobs, faults = find_jobs(places, overrides, options.output.resolve())
+    found, faults = find_jobs(places, overrides, options.output.resolve())
+    jobs, misfits = link(found, overrides)
+    faults |= misfits
+    for job in jobs:
+        if not job.is_asked:
+            wants = [one.name for one in jobs if job.name in one.after]
+            print(f"{job.name} is made too: {', '.join(wants)} starts from it")
     plans = make_plans(jobs, faults)
     print_plans(plans, faults)
     outcomes = [] if options.dry_run else run_all([plan.job for plan in plans])
@@ -55,13 +64,14 @@ def run_run(options: argparse.Namespace) -> None:
 
 def make_plans(jobs: "list[Job]", faults: dict[str, str]) -> "list[Plan]":
     """Return the plans; what cannot be planned becomes a fault."""
-    from medbench.pipeline.plan import make_plan
+    from medbench.pipeline.plan import Plan, make_plan
     from medbench.pipeline.state import State
 
-    plans = []
+    plans: list[Plan] = []
     for job in jobs:
+        unmade = [plan.job.name for plan in plans if not plan.is_made]
         try:
-            plans.append(make_plan(job, State.read(job.state_file)))
+            plans.append(make_plan(job, State.read(job.state_file), unmade))
         except MedbenchError as error:
             faults[job.name] = str(error)
     return plans
@@ -82,16 +92,14 @@ def run_all(jobs: "list[Job]") -> "list[Outcome]":
 
     from medbench.pipeline.process import stop_on_sigterm
     from medbench.pipeline.show import show_outcomes
-    from medbench.pipeline.work import Outcome, draw_board, work
+    from medbench.pipeline.work import draw_board
 
     outcomes: list[Outcome] = []
+    made: set[str] = set()
     try:
         with stop_on_sigterm():
             for job in jobs:
-                try:
-                    outcomes += work(job)
-                except MedbenchError as error:
-                    outcomes.append(Outcome(job.name, "plan", str(error), is_ok=False))
+                outcomes += run_one(job, made)
             board = draw_board(jobs[0].output) if jobs else None
             outcomes += [board] if board else []
     except KeyboardInterrupt:
@@ -100,3 +108,22 @@ def run_all(jobs: "list[Job]") -> "list[Outcome]":
     if outcomes:
         show_outcomes(outcomes, Console())
     return outcomes
+
+
+def run_one(job: "Job", made: set[str]) -> "Iterator[Outcome]":
+    """Work through one recipe, unless what it starts from failed; note it if it can be built on."""
+    from medbench.pipeline.work import Outcome, work
+
+    is_made = True
+    missing = [one for one in job.after if one not in made]
+    try:
+        if missing:
+            raise MedbenchError(f"it starts from {', '.join(missing)}, which is not there")
+        for outcome in work(job):
+            yield outcome
+            is_made &= outcome.is_ok or outcome.step.startswith("eval ")
+    except MedbenchError as error:
+        yield Outcome(job.name, "plan", str(error), is_ok=False)
+        is_made = False
+    if is_made:
+        made.add(job.name)

@@ -1,15 +1,15 @@
 """One recipe in the pipeline: where its files lie, and the commands of its steps."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medbench import paths
 from medbench.errors import RecipeError
-from medbench.recipe import Recipe, load, recipes
+from medbench.recipe import Recipe, find, load, recipes
 from medbench.recipe.rules import idle
 
-__all__ = ["AS_SAVED", "Job", "find_jobs"]
+__all__ = ["AS_SAVED", "Job", "find_jobs", "identity"]
 
 AS_SAVED = "none"
 AT_LOAD = ("nf4", "fp4", "int8")
@@ -29,6 +29,16 @@ class Job:
     """Settings of the command line that it reads."""
     output: Path
     """The folder of all recipes."""
+    is_asked: bool = True
+    """Its scores are wanted; else it is only made, for a recipe that starts from it."""
+    merges: tuple[str, ...] = ()
+    """What of its adapter others start from: all, attention, shared."""
+    after: tuple[str, ...] = ()
+    """Names of the recipes that it starts from."""
+    starts: Mapping[str, Path] = field(default_factory=dict)
+    """What a folder holds to where they leave it: start, experts."""
+    links: tuple[str, ...] = ()
+    """Settings that name these folders."""
 
     @property
     def trains(self) -> bool:
@@ -50,6 +60,11 @@ class Job:
         """What one run holds against others."""
         return self.folder.with_name(f".{self.folder.name}.lock")
 
+    def merged(self, part: str) -> Path:
+        """Return the folder of the base with a part of the adapter in it."""
+        end = "merged" if part == "all" else part
+        return self.folder.with_name(f"{self.folder.name}-{end}")
+
     def results(self, variant: str) -> Path:
         """Return the folder of the results under a quantisation."""
         return self.folder / "results" / variant
@@ -58,7 +73,7 @@ class Job:
     def variants(self) -> tuple[str, ...]:
         """The quantisations under which it is scored; `AS_SAVED`: without one."""
         load, evaluation = self.recipe.quantization.load, self.recipe.evaluation
-        if not evaluation.tasks:
+        if not evaluation.tasks or not self.is_asked:
             return ()
         as_trained = load if load in AT_LOAD and evaluation.backend == "hf" else AS_SAVED
         return evaluation.quantization or (as_trained,)
@@ -73,13 +88,21 @@ class Job:
 
     def train_command(self, *, resume: bool) -> list[str]:
         """Return what is typed to train it."""
-        words = ["train", str(self.file), *self.overrides, "--output", str(self.folder)]
+        settings = (*self.overrides, *self.links)
+        words = ["train", str(self.file), *settings, "--output", str(self.folder)]
         return [*words, "--resume"] if resume else words
+
+    def merge_command(self, part: str, folder: Path) -> list[str]:
+        """Return what is typed to merge a part of its adapter."""
+        words = ["merge", str(self.folder), "--output", str(folder)]
+        words += [] if part == "all" else ["--only", part]
+        return [*words, "--trust-remote-code"] if self.recipe.model.trust_remote_code else words
 
     def eval_command(self, variant: str, tasks: Sequence[str]) -> list[str]:
         """Return what is typed to score it on some tasks."""
         model, evaluation = self.recipe.model, self.recipe.evaluation
-        name = str(self.folder) if self.trains else model.id
+        is_folder = self.trains or model.start
+        name = str(self.folder) if self.trains else model.weights
         words = ["eval", name, "--tasks", ",".join(tasks), "--backend", evaluation.backend]
         words += ["--chat-template", self.chat_template, "--output", str(self.results(variant))]
         options = {
@@ -87,8 +110,8 @@ class Job:
             "--num-fewshot": evaluation.num_fewshot,
             "--gen-kwargs": evaluation.gen_kwargs or None,
             "--limit": evaluation.limit,
-            "--tokenizer": None if self.trains else model.tokenizer.id or None,
-            "--revision": None if self.trains or model.revision == "main" else model.revision,
+            "--tokenizer": None if is_folder else model.tokenizer.id or None,
+            "--revision": None if is_folder or model.revision == "main" else model.revision,
         }
         for option, value in options.items():
             words += [] if value is None else [option, str(value)]
@@ -116,7 +139,7 @@ def find_jobs(
         folder = find_folder(place)
         if folder is None:
             recipe = load(place, overrides)
-            file = recipe_file(place)
+            file = find(Path(place))
             name = recipe.name
             jobs[name] = Job(name, recipe, file, tuple(overrides), output)
             continue
@@ -143,13 +166,6 @@ def find_folder(place: str) -> Path | None:
                 raise RecipeError(f"{folder} holds no recipe that can be run")
             return folder.resolve()
     return None
-
-
-def recipe_file(place: str) -> Path:
-    """Return the file of a recipe that could be loaded."""
-    zoo = paths.folder("adapters")
-    candidates = (Path(place), zoo / place, zoo / f"{place}.yaml")
-    return next(file for file in candidates if file.is_file()).resolve()
 
 
 def identity(file: Path, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Which steps of a recipe are done, and why the others are not."""
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from medbench import checkpoint
@@ -13,6 +14,7 @@ from medbench.pipeline.steps import (
     changes,
     eval_steps,
     made_of,
+    merge_step,
     questions,
     train_step,
 )
@@ -47,35 +49,53 @@ class Plan:
     """The recipe."""
     train: Todo | None
     """Its training, if there is one."""
+    merges: tuple[Todo, ...]
+    """What others start from of its adapter."""
     evals: Mapping[str, tuple[Todo, ...]]
     """Quantisation to the tasks under it."""
 
+    @property
+    def is_made(self) -> bool:
+        """What others start from is there and unchanged."""
+        steps = (*([self.train] if self.train else []), *self.merges)
+        return not any(one.reason for one in steps)
 
-def make_plan(job: Job, state: State) -> Plan:
+
+def make_plan(job: Job, state: State, unmade: Collection[str] = ()) -> Plan:
     """Compare a recipe with what was done.
+
+    Args:
+        job: the recipe.
+        state: its records.
+        unmade: recipes whose checkpoint is to be made, or made anew, before.
 
     Raises:
         MedbenchError: something that it names does not exist.
     """
     check(job)
-    train = None
+    train, waits = None, next((f"after {one}" for one in job.after if one in unmade), "")
     if job.trains:
         step = train_step(job)
-        train = Todo(step, train_reason(job, step, state), training(job.recipe))
-    waits = train is not None and bool(train.reason)
+        reason = train_reason(job, step, state)
+        train = Todo(step, reason or waits, training(job.recipe))
+        waits = AFTER if train.reason else ""
+    merges = [merge_step(job, part) for part in job.merges]
     asked = job.recipe.evaluation
     evals = {
         variant: tuple(
             Todo(
-                step,
-                AFTER if waits else eval_reason(job, step, state),
-                questions=questions(name, asked.limit),
+                step, waits or eval_reason(job, step, state), questions=questions(name, asked.limit)
             )
             for name, step in zip(asked.tasks, eval_steps(job, variant), strict=True)
         )
         for variant in job.variants
     }
-    return Plan(job, train, evals)
+    return Plan(
+        job,
+        train,
+        tuple(Todo(one, waits or merge_reason(job, one, state)) for one in merges),
+        evals,
+    )
 
 
 def check(job: Job) -> None:
@@ -84,10 +104,11 @@ def check(job: Job) -> None:
     Raises:
         MedbenchError: the recipe wants several machines, and none has trained it yet.
     """
+    words = [*job.links, "--output", str(job.folder)]
     if job.recipe.launch.nodes > 1 and not (job.folder / checkpoint.RECIPE).is_file():
         raise MedbenchError(
             f"it trains on {job.recipe.launch.nodes} machines: run `medbench train` on each with "
-            f"--output {job.folder}, then `medbench run` goes on from there"
+            f"{shlex.join(words)}, then `medbench run` goes on from there"
         )
 
 
@@ -106,6 +127,15 @@ def unfinished(job: Job) -> bool:
     from medbench.training.states import workplace
 
     return (workplace(job.folder) / checkpoint.RECIPE).is_file()
+
+
+def merge_reason(job: Job, step: Step, state: State) -> str:
+    """Say why a merge must be done; empty: it is."""
+    record = state.records.get(step.name)
+    folder = job.merged(step.settings["part"])
+    if record is None or not record.finished or not (folder / checkpoint.PROVENANCE).is_file():
+        return NEW
+    return changes(step, record, state)
 
 
 def eval_reason(job: Job, step: Step, state: State) -> str:

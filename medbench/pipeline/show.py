@@ -34,6 +34,8 @@ def lines(plan: Plan) -> Iterator[tuple[str, str, str]]:
     """Yield (step, why it is to be done, how much it is); tasks with the same reason share one."""
     if plan.train:
         yield "train", plan.train.reason, plan.train.takes
+    for one in plan.merges:
+        yield one.step.name, one.reason, one.takes
     for variant, todos in plan.evals.items():
         for reason in dict.fromkeys(one.reason for one in todos):
             same = [one for one in todos if one.reason == reason]

@@ -24,6 +24,8 @@ __all__ = [
     "eval_name",
     "eval_steps",
     "made_of",
+    "merge_name",
+    "merge_step",
     "questions",
     "train_step",
 ]
@@ -31,6 +33,7 @@ __all__ = [
 TRAIN = "train"
 LEARNT = ("kind", "model", "quantization", "data", "method", "training")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
+NOT_LEARNT = ("model.facts", "model.start.folder")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
 MOST_REASONS = 3
 Split = tuple[str, str, str]
@@ -42,13 +45,13 @@ class Step:
     """Something that a recipe wants done, and all that its outcome depends on."""
 
     name: str
-    """train, or eval <quantisation> <task>."""
+    """train, merge <part>, or eval <quantisation> <task>."""
     settings: Mapping[str, str]
     """Name to value."""
     rows: tuple[Split, ...] = ()
     """Questions that it reads."""
     folders: Mapping[str, Path] = field(default_factory=dict)
-    """What a folder holds to where it is: base, checkpoint."""
+    """What a folder holds to where it is: base, start, experts, checkpoint."""
 
     def inputs(self, state: State) -> dict[str, str]:
         """Return all that it depends on, with digests of rows and folders.
@@ -69,23 +72,43 @@ def rows_name(split: Split) -> str:
 
 def train_step(job: Job) -> Step:
     """Return the training of a recipe."""
-    base = Path(job.recipe.model.id)
-    return Step(
-        TRAIN,
-        learnt(job.recipe),
-        tuple(dict.fromkeys(splits(job.recipe))),
-        {"base": base} if base.is_dir() else {},
-    )
+    rows = tuple(dict.fromkeys(splits(job.recipe)))
+    return Step(TRAIN, learnt(job.recipe), rows, sources(job))
+
+
+def sources(job: Job) -> dict[str, Path]:
+    """Return the folders that weights are read from; what others leave may not be there yet."""
+    base = Path(job.recipe.model.weights)
+    is_base = base.is_dir() and base not in job.starts.values()
+    return ({"base": base} if is_base else {}) | dict(job.starts)
 
 
 def learnt(recipe: Recipe) -> dict[str, str]:
-    """Return the settings that change what is learnt, by their dotted keys."""
+    """Return the settings that change what is learnt, by their dotted keys.
+
+    What a recipe starts from counts by what it holds, wherever it lies.
+    """
     stated = yaml.safe_load(to_yaml(recipe))
     return {
         key: str(value)
         for key, value in leaves(stated)
-        if (key.partition(".")[0] in LEARNT or key in CHOOSES) and not key.startswith("model.facts")
+        if (key.partition(".")[0] in LEARNT or key in CHOOSES) and not key.startswith(NOT_LEARNT)
     }
+
+
+def merge_step(job: Job, part: str) -> Step:
+    """Return a merge of a part of the recipe's adapter into what it was trained on."""
+    base = Path(job.recipe.model.weights)
+    settings = {"part": part}
+    if not base.is_dir():
+        settings["base"] = f"{job.recipe.model.id} {job.recipe.model.revision}"
+    folders = sources(job) | {"checkpoint": job.folder}
+    return Step(merge_name(part), settings, folders=folders)
+
+
+def merge_name(part: str) -> str:
+    """Name a merge."""
+    return f"merge {part}"
 
 
 def splits(recipe: Recipe) -> Iterator[Split]:
@@ -134,7 +157,7 @@ def eval_steps(job: Job, variant: str) -> list[Step]:
         "num_fewshot": str(evaluation.num_fewshot),
         "extractor": str(EXTRACTOR_VERSION),
     }
-    if not job.trains:
+    if not job.trains and not model.start:
         common |= {"model": f"{model.id} {model.revision}", "tokenizer": model.tokenizer.id}
     return [
         Step(
@@ -154,9 +177,7 @@ def eval_name(variant: str, task: str) -> str:
 
 def folders(job: Job) -> dict[str, Path]:
     """Return the folders whose content an evaluation depends on; what is not there yet, too."""
-    base = Path(job.recipe.model.id)
-    found = {"base": base} if base.is_dir() else {}
-    return found | ({"checkpoint": job.folder} if job.trains else {})
+    return sources(job) | ({"checkpoint": job.folder} if job.trains else {})
 
 
 @dataclass(frozen=True, slots=True)

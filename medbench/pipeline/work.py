@@ -1,5 +1,6 @@
 """Doing what a plan says: each step a `medbench …` of its own, recorded as soon as it is done."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -51,6 +52,11 @@ def work(job: Job) -> Iterator[Outcome]:
                 return
             if plan.train.reason:
                 plan = make_plan(job, state)
+        for todo in plan.merges:
+            outcome = merge(job, todo, state, lock)
+            yield outcome
+            if not outcome.is_ok:
+                return
         for variant in plan.evals:
             yield evaluate(plan, variant, state, lock)
 
@@ -86,6 +92,30 @@ def put_aside(job: Job) -> None:
             aside = folder.with_name(f".{folder.name}.before-{stamp}")
             folder.rename(aside)
             print(f"what was in {folder} is kept in {aside}", flush=True)
+
+
+def merge(job: Job, todo: Todo, state: State, lock: int) -> Outcome:
+    """Merge a part of the adapter into its base; an older merge can be made again, so it goes."""
+    step = todo.step
+    if not todo.reason:
+        return Outcome(job.name, step.name, "unchanged")
+    folder = job.merged(step.settings["part"])
+    inputs = step.inputs(state)
+    state.put(step.name, Record(inputs))
+    scratch = folder.with_name(f".{folder.name}.unfinished")
+    for old in (scratch, folder):  # of a run that was killed, and of another checkpoint
+        if old.exists():
+            shutil.rmtree(old)
+    announce(job, step.name, todo.reason)
+    started = time.monotonic()
+    code, said = call(job.merge_command(step.settings["part"], scratch / folder.name), lock)
+    seconds = time.monotonic() - started
+    if code or not (scratch / folder.name).is_dir():
+        return Outcome(job.name, step.name, said, seconds, is_ok=False)
+    os.replace(scratch / folder.name, folder)
+    scratch.rmdir()
+    state.put(step.name, Record(inputs, now(), seconds))
+    return Outcome(job.name, step.name, "done", seconds)
 
 
 def evaluate(plan: Plan, variant: str, state: State, lock: int) -> Outcome:

@@ -142,6 +142,8 @@ def recipe_text(checkpoint: Checkpoint, base: HubBase, repo: str) -> bytes:
     model, tokenizer = recipe.model, recipe.model.tokenizer
     if Path(tokenizer.id).expanduser().is_dir() and tokenizer.id:
         model = replace(model, tokenizer=replace(tokenizer, id=repo))
+    if model.start:
+        model = replace(model, start=replace(model.start, folder=None))
     model = replace(model, id=base.id, revision=base.revision)
     return to_yaml(replace(recipe, model=model)).encode()
 

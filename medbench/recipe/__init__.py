@@ -1,8 +1,8 @@
 """Recipes: what is run, as a file that anybody can read (adapters/README.md)."""
 
-from medbench.recipe.load import load, recipes, to_yaml
+from medbench.recipe.load import find, load, recipes, to_yaml
 from medbench.recipe.method import EXPERTS, LOW_RANK, VIRTUAL_TOKENS, Method
-from medbench.recipe.model import Facts, Model, Quantization, Tokenizer
+from medbench.recipe.model import Facts, Model, Quantization, Start, Tokenizer
 from medbench.recipe.schema import (
     Data,
     Evaluation,
@@ -28,9 +28,11 @@ __all__ = [
     "Quantization",
     "Recipe",
     "Reported",
+    "Start",
     "Tokenizer",
     "Tracking",
     "Training",
+    "find",
     "load",
     "recipes",
     "to_yaml",

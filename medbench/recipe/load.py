@@ -14,7 +14,7 @@ from medbench.recipe.read import COMMAND_LINE, Fault, Stated, override, read
 from medbench.recipe.rules import contradictions, idle
 from medbench.recipe.schema import Recipe
 
-__all__ = ["load", "recipes", "to_yaml"]
+__all__ = ["find", "load", "recipes", "to_yaml"]
 
 
 def recipes(folder: Path | None = None) -> list[Path]:
@@ -49,10 +49,14 @@ def load(path: Path | str, overrides: Iterable[str] = ()) -> Recipe:
     return replace(build(dict(used(recipe)), []), name=recipe.name or name(file))
 
 
-def find(path: Path) -> Path:
-    """Return a recipe's file."""
+def find(path: Path, folder: Path = Path()) -> Path:
+    """Return a recipe's file: a path from a folder, with or without .yaml, or a name in the zoo.
+
+    Raises:
+        RecipeError: there is none, or it only serves to be included.
+    """
     zoo = paths.folder("adapters")
-    for file in (path, zoo / path, zoo / f"{path}.yaml"):
+    for file in (folder / path, folder / f"{path}.yaml", zoo / path, zoo / f"{path}.yaml"):
         if file.is_file():
             if is_default(file):
                 raise RecipeError(f"{file} holds defaults, which recipes include; it cannot be run")

@@ -5,9 +5,10 @@ from typing import Literal
 
 from medbench.recipe.bounds import Count
 
-__all__ = ["Facts", "Load", "Model", "Quantization", "Tokenizer"]
+__all__ = ["Facts", "Load", "Merge", "Model", "Quantization", "Start", "Tokenizer"]
 
 Load = Literal["none", "nf4", "fp4", "int8", "awq", "gptq"]
+Merge = Literal["all", "attention", "shared"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,18 @@ class Tokenizer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Another recipe, whose checkpoint stands for the model's own weights."""
+
+    recipe: str
+    """A recipe beside this one, or a name in the zoo; `medbench run` does it first."""
+    merge: Merge | None = None
+    """What of its adapter becomes part of the weights; all of it unless it says otherwise."""
+    folder: str | None = None
+    """Where these weights lie; `medbench run` fills it in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """The model to start from."""
 
@@ -72,6 +85,13 @@ class Model:
     """The tokenizer."""
     facts: Facts | None = None
     """Sizes and licence; without them nothing can be estimated."""
+    start: Start | None = None
+    """What was made of it before."""
+
+    @property
+    def weights(self) -> str:
+        """Where the weights are read from: the start's folder once it is known, else `id`."""
+        return (self.start and self.start.folder) or self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,15 @@ from collections.abc import Callable
 
 from medbench.question import Question
 
-__all__ = ["Rule", "flowertune", "kormedmcqa", "kormedmcqa_direct", "mmedbench", "sllm"]
+__all__ = [
+    "Rule",
+    "flowertune",
+    "kormedmcqa",
+    "kormedmcqa_direct",
+    "medcare",
+    "mmedbench",
+    "sllm",
+]
 
 Rule = Callable[[str, Question], frozenset[str]]
 
@@ -94,3 +102,41 @@ def sllm(output: str, question: Question) -> frozenset[str]:
             if re.search(rf"[{letter}{letter.lower()}](\W|$)|{number}", rest):
                 return frozenset(letter)
     return frozenset()
+
+
+MEDCARE_FIRST = re.compile(r"the answer is (.*?)(\.|$)", re.IGNORECASE)
+MEDCARE_LAST = re.compile(r"The answer is (.*?)$")
+MEDCARE_CHINESE = re.compile(r"答案为(.*?)$")
+MEDCARE_LETTERS = frozenset("ABCDE")
+
+
+def medcare(output: str, question: Question) -> frozenset[str]:
+    """MedCare (medcare/eval/eval_em.py): the gold letters where it counts the text as right.
+
+    The text ends in the sentence of the second pass, so the last line decides. Faults: MMedBench in
+    English wants "B." in the first sentence that says an answer, which the second pass, without a
+    full stop, never gives; other English sets look for further letters only where several are
+    right, so "A B C D" is right; in Chinese, what stands before the last two empty lines counts
+    alone, and a text without the sentence is right if it says "B对" of the right letter only.
+    """
+    gold = question.gold
+    if question.language == "zh":
+        is_right = medcare_chinese(output, gold)
+    elif question.benchmark == "mmedbench":
+        said = MEDCARE_FIRST.search(output)
+        is_right = said is not None and f"{','.join(question.gold_letters)}." in said[0]
+    else:
+        said = MEDCARE_LAST.search(output)
+        letters = MEDCARE_LETTERS & set(said[0]) if said else frozenset()
+        is_right = gold <= letters and (len(gold) == 1 or letters <= gold)
+    return gold if is_right else frozenset()
+
+
+def medcare_chinese(output: str, gold: frozenset[str]) -> bool:
+    """Tell whether MedCare's rule for Chinese sets counts a text as right."""
+    said = MEDCARE_CHINESE.search(output.rsplit("\n\n\n", 1)[0])
+    if said:
+        return MEDCARE_LETTERS & set(said[0]) == gold
+    if f"{''.join(sorted(gold))}错，为本题正确答案" in output:
+        return True
+    return {letter for letter in MEDCARE_LETTERS if f"{letter}对" in output} == gold

@@ -6,9 +6,11 @@ prompt and answer.
 
 from itertools import combinations
 
+from medbench.errors import TaskError
 from medbench.question import Question
 
 __all__ = [
+    "MEDCARE_INSTRUCTION",
     "SLLM_INSTRUCTION",
     "alpaca_direct",
     "alpaca_rationale",
@@ -18,6 +20,9 @@ __all__ = [
     "harness_medqa",
     "harness_pubmedqa",
     "korean",
+    "medcare",
+    "medcare_answer",
+    "medcare_second",
     "native",
     "option_sets",
     "rationale_answer",
@@ -225,3 +230,54 @@ def flowertune(question: Question) -> str:
     instruction = FLOWERTUNE_INSTRUCTIONS[question.benchmark]
     prompt = f"{instruction}\n{body}\nThe answer is:\n"
     return f"<|im_start|>question\n{prompt}<|im_end|>\n<|im_start|>answer\n"
+
+
+MEDCARE_INSTRUCTION = "You are a helpful assistant."
+MEDCARE = {
+    "en": (
+        "\n\nPlease format the final answer at the end of the response as: The answer is {answer}.",
+        "\nThe answer is ",
+        ".",
+    ),
+    "zh": ("\n\n请在回答的最后用以下格式回答：答案为{answer}。", "\n答案为", "。"),
+}
+"""Language → MedCare's request (its {answer} stands as it is), what its second pass begins with,
+and how such a sentence ends."""
+
+
+def medcare(question: Question) -> str:
+    """MedCare's user turn (BlueZeros/MedCare, medcare/eval): the question and how to end.
+
+    Its released questions could not be seen; options stand one a line, as everywhere here.
+
+    Raises:
+        TaskError: it asks in another language than English and Chinese.
+    """
+    request = medcare_words(question)[0]
+    return f"{question.text}\n{option_lines(question)}".rstrip("\n") + request
+
+
+def medcare_second(output: str, question: Question) -> str:
+    """Return what MedCare puts behind a generated text, for a letter to follow."""
+    closed = " " if output.strip().endswith(".") else ". "
+    return closed + medcare_words(question)[1]
+
+
+def medcare_answer(question: Question) -> str:
+    """Return a rationale, if there is one, and the sentence that MedCare asks for."""
+    _, begin, end = medcare_words(question)
+    sentence = f"{begin.strip()} {', '.join(question.gold_letters)}"
+    if question.language == "zh":
+        sentence = sentence.replace(" ", "")
+    reason = f"{question.rationale}\n\n" if question.rationale else ""
+    return f"{reason}{sentence}{end}"
+
+
+def medcare_words(question: Question) -> tuple[str, str, str]:
+    """Return the request, the second pass's beginning and the end of a sentence."""
+    if question.language not in MEDCARE:
+        raise TaskError(
+            f"protocol medcare asks in English and Chinese; {question.benchmark} "
+            f"{question.subset} is in another language ({question.language})"
+        )
+    return MEDCARE[question.language]

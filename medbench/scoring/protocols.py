@@ -46,6 +46,9 @@ class Protocol:
     """The prompt brings its frame (Alpaca, ChatML); a chat template around it is one too many."""
     delimiter: Callable[[Question], str] = a_blank
     """Between prompt and answer, the task's `target_delimiter`; a chat template has its own."""
+    second: Callable[[str, Question], str] | None = None
+    """What follows the generated text in a second pass, before the likeliest letter; None: the text
+    is all."""
     instruction: str = ""
     """Before the prompt, the task's `description`; the system message under a chat template."""
 
@@ -114,6 +117,14 @@ FLOWERTUNE = Protocol(
     has_own_wrapper=True,
     delimiter=nothing,
 )
+MEDCARE = Protocol(
+    prompts.medcare,
+    prompts.medcare_answer,
+    rule=originals.medcare,
+    second=prompts.medcare_second,
+    delimiter=nothing,
+    instruction=prompts.MEDCARE_INSTRUCTION,
+)
 
 PROTOCOLS: dict[str, dict[str, Protocol]] = {
     "mmedbench": {
@@ -134,6 +145,7 @@ PROTOCOLS: dict[str, dict[str, Protocol]] = {
             has_own_wrapper=True,
             delimiter=nothing,
         ),
+        "medcare": MEDCARE,
     },
     "kormedmcqa": {
         "letters": Protocol(prompts.korean, gold_letter, letters),
@@ -152,11 +164,13 @@ PROTOCOLS: dict[str, dict[str, Protocol]] = {
         "letters": Protocol(prompts.harness_medqa, gold_letter, letters),
         "cot": STEP_BY_STEP,
         "flowertune": FLOWERTUNE,
+        "medcare": MEDCARE,
     },
     "medmcqa": {
         "letters": Protocol(prompts.harness_choices, gold_letter, letters),
         "cot": STEP_BY_STEP,
         "flowertune": FLOWERTUNE,
+        "medcare": MEDCARE,
     },
     "careqa": {
         "letters": Protocol(prompts.harness_choices, gold_letter, letters),

@@ -29,7 +29,7 @@ def attach(model: Any, recipe: Recipe) -> Any:
     is_pure = recipe.training.precision == "pure_bfloat16"
     adapted = get_peft_model(model, peft_config(recipe), autocast_adapter_dtype=not is_pure)
     for config in adapted.peft_config.values():
-        config.base_model_name_or_path = recipe.model.id
+        config.base_model_name_or_path = recipe.model.weights
         config.revision = recipe.model.revision
     if recipe.method.name == "orthogonal_lora":
         pair(adapted, recipe)

@@ -19,9 +19,9 @@ LEAST_FREE = 0.9
 
 
 def source(recipe: Recipe) -> dict[str, Any]:
-    """Return where transformers finds the model."""
+    """Return where transformers finds the model; a folder's revision is not looked at."""
     return {
-        "pretrained_model_name_or_path": recipe.model.id,
+        "pretrained_model_name_or_path": recipe.model.weights,
         "revision": recipe.model.revision,
         "trust_remote_code": recipe.model.trust_remote_code,
     }
@@ -35,7 +35,7 @@ def load_tokenizer(recipe: Recipe) -> Any:
     """
     from transformers import AutoTokenizer
 
-    name = recipe.model.tokenizer.id or recipe.model.id
+    name = recipe.model.tokenizer.id or recipe.model.weights
     where = source(recipe) | {"pretrained_model_name_or_path": name}
     if recipe.model.tokenizer.id:
         del where["revision"]  # it is the model's
@@ -62,7 +62,7 @@ def load_config(recipe: Recipe) -> Any:
     try:
         return AutoConfig.from_pretrained(**source(recipe))
     except (OSError, ValueError, ImportError, KeyError) as error:
-        raise ModelError(f"no model {recipe.model.id}: {first_line(error)}") from error
+        raise ModelError(f"no model {recipe.model.weights}: {first_line(error)}") from error
 
 
 def first_line(error: Exception) -> str:
@@ -86,7 +86,9 @@ def load_model(recipe: Recipe, attention: str) -> Any:
     try:
         model = AutoModelForCausalLM.from_pretrained(**source(recipe), **options)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise ModelError(f"{recipe.model.id} could not be loaded: {first_line(error)}") from error
+        raise ModelError(
+            f"{recipe.model.weights} could not be loaded: {first_line(error)}"
+        ) from error
     for module in model.modules():
         if hasattr(module, REPACKS):
             setattr(module, REPACKS, False)

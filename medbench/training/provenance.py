@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from medbench import __version__, data
-from medbench.checkpoint import Base, Provenance, Trained
+from medbench.checkpoint import Base, Provenance, Trained, read
 from medbench.recipe import Mixed, Recipe
 from medbench.training.lengths import datasets
 from medbench.training.sharding import Sharding
@@ -48,7 +48,7 @@ def describe(
         sharding: how the weights were spread.
         done: tokens and seconds of all sessions.
     """
-    log = trainer.state.log_history
+    log, before = trainer.state.log_history, start(recipe)
     return Provenance(
         recipe=recipe.name,
         method=recipe.method.name,
@@ -69,7 +69,26 @@ def describe(
         packages={name: found for name in PACKAGES if (found := installed(name))},
         git=git(Path(__file__).parents[2]),
         medbench=__version__,
+        start=before,
+        merged=merged(recipe, before),
     )
+
+
+def start(recipe: Recipe) -> Provenance | None:
+    """Return what is known of the checkpoint that a recipe started from.
+
+    Raises:
+        ModelError: its description cannot be read.
+    """
+    made = recipe.model.start
+    return read(Path(made.folder)).provenance if made and made.folder else None
+
+
+def merged(recipe: Recipe, before: Provenance | None) -> str:
+    """Say what of an earlier adapter is part of the weights."""
+    if recipe.model.start is None or before is None or before.method == "full":
+        return ""
+    return recipe.model.start.merge or "all"
 
 
 def last(log: list[dict[str, float]], name: str) -> float | None:
@@ -82,7 +101,7 @@ def base(recipe: Recipe, model: Any) -> Base:
     """Return the model that was started from."""
     inner = model.get_base_model() if hasattr(model, "peft_config") else model
     return Base(
-        id=recipe.model.id,
+        id=recipe.model.weights,
         revision=recipe.model.revision,
         commit=getattr(inner.config, "_commit_hash", None),
         architecture=type(inner).__name__.removeprefix("FSDP"),

@@ -158,9 +158,13 @@ def check_model(recipe: Recipe) -> Layout:
     faults, stated = [], recipe.quantization.load
     held = (getattr(config, "quantization_config", None) or {}).get("quant_method", "none")
     if held != "none" and stated != held:
-        faults.append(f"quantization.load: {stated}; the weights of {recipe.model.id} are {held}")
+        faults.append(
+            f"quantization.load: {stated}; the weights of {recipe.model.weights} are {held}"
+        )
     if stated in HOLDERS and held == "none":
-        faults.append(f"quantization.load: {stated}; those of {recipe.model.id} are not quantised")
+        faults.append(
+            f"quantization.load: {stated}; those of {recipe.model.weights} are not quantised"
+        )
     if stated in HOLDERS and find_spec(HOLDERS[stated]) is None:
         faults.append(f"training beside {stated} weights needs: pip install {HOLDERS[stated]}")
     model = skeleton(config, trust_remote_code=recipe.model.trust_remote_code)

@@ -31,7 +31,7 @@ def row(recipe: Recipe) -> list[str]:
     reported = next(iter(recipe.reported.values()), None)
     return [
         f"`{recipe.name}`",
-        recipe.model.id,
+        model(recipe),
         method(recipe),
         data(recipe, expected.examples),
         f"{expected.steps:,}" if expected.steps else "",
@@ -40,6 +40,12 @@ def row(recipe: Recipe) -> list[str]:
         str(expected.devices_needed or "?"),
         scores(reported) if reported else "",
     ]
+
+
+def model(recipe: Recipe) -> str:
+    """Name the model, and what was made of it before."""
+    start = recipe.model.start
+    return f"{recipe.model.id}, after `{start.recipe}`" if start else recipe.model.id
 
 
 def method(recipe: Recipe) -> str:

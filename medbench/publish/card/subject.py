@@ -47,7 +47,7 @@ class Subject:
     @property
     def mixture(self) -> tuple[Trained, ...]:
         """What was trained on."""
-        data = self.candidate.checkpoint.provenance.data
+        data = self.candidate.checkpoint.provenance.learnt_from
         return tuple(one for one in data if one.use == "mixture")
 
     @property

@@ -22,6 +22,8 @@ def facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "recipe", run.recipe
     yield "method", f"{run.method}, merged into its base" if subject.is_merged else run.method
     yield "base model", f"{subject.base.id}, {subject.base.revision}"
+    if run.start:
+        yield "stages", " → ".join(run.chain)
     yield "architecture", run.base.architecture
     yield (
         "weights held as",
@@ -77,7 +79,7 @@ def duration(seconds: float) -> str:
 def data_table(subject: Subject) -> str:
     """Return what was trained and held out on, with digests and licences."""
     rows = []
-    for one in subject.candidate.checkpoint.provenance.data:
+    for one in subject.candidate.checkpoint.provenance.learnt_from:
         known = DATASETS.get((one.benchmark, one.subset))
         licence = known_licences().get(known.licence) if known else None
         rows.append((

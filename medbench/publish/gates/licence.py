@@ -54,7 +54,7 @@ def binding(candidate: Candidate) -> Bound:
     facts = load(checkpoint.recipe).model.facts
     stated = facts.licence if facts else ""
     found = {checkpoint.provenance.base.id: "" if stated == "other" else stated}
-    for one in checkpoint.provenance.data:
+    for one in checkpoint.provenance.learnt_from:
         if one.use == "mixture":
             known = dataset(one.benchmark, one.subset)
             found[known.repo] = known.licence
