@@ -27,6 +27,7 @@ __all__ = [
     "WEIGHTS",
     "Base",
     "Checkpoint",
+    "CorpusPart",
     "Provenance",
     "Trained",
     "base_revision",
@@ -80,6 +81,24 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusPart:
+    """Texts of a continued pre-training."""
+
+    source: str
+    """The name of their file or folder, or a benchmark's."""
+    use: str
+    """sources, or general text."""
+    texts: int
+    """How many, empty ones left out."""
+    held_out: int
+    """Of these, never trained on."""
+    tokens: int
+    """Of all of them."""
+    sha256: str
+    """Digest of the texts, the tokenizer and how they were read, 32 digits of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a checkpoint comes from."""
 
@@ -123,6 +142,10 @@ class Provenance:
     """Commit of the working tree, and whether it was changed; None: not a repository."""
     medbench: str = field(default="")
     """Version of this package."""
+    corpus: tuple[CorpusPart, ...] = ()
+    """Of a continued pre-training: what was read."""
+    perplexity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of a continued pre-training: on held-out texts of each kind, before and after."""
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
@@ -134,6 +157,7 @@ class Provenance:
         known = {one.name: content[one.name] for one in fields(cls) if one.name in content}
         known["base"] = Base(**content["base"])
         known["data"] = tuple(Trained(**one) for one in content["data"])
+        known["corpus"] = tuple(CorpusPart(**one) for one in content.get("corpus", ()))
         known["command"] = tuple(content["command"])
         return cls(**known)
 

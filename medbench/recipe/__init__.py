@@ -1,5 +1,6 @@
 """Recipes: what is run, as a file that anybody can read (adapters/README.md)."""
 
+from medbench.recipe.corpus import Corpus, CorpusFacts, Source
 from medbench.recipe.load import load, recipes, to_yaml
 from medbench.recipe.model import Facts, Model, Quantization, Tokenizer
 from medbench.recipe.schema import (
@@ -19,6 +20,8 @@ from medbench.recipe.schema import (
 __all__ = [
     "LOW_RANK",
     "VIRTUAL_TOKENS",
+    "Corpus",
+    "CorpusFacts",
     "Data",
     "Evaluation",
     "Facts",
@@ -29,6 +32,7 @@ __all__ = [
     "Quantization",
     "Recipe",
     "Reported",
+    "Source",
     "Tokenizer",
     "Tracking",
     "Training",
