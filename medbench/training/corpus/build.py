@@ -24,8 +24,7 @@ from tqdm import tqdm
 from medbench import paths
 from medbench.errors import CorruptData, DataError, MedbenchError, TrainingError
 from medbench.recipe import Source
-from medbench.training.corpus import sources
-from medbench.training.corpus.sources import Piece, files, pieces, rows, source_name
+from medbench.training.corpus.sources import Piece, files, pieces, rows, source_name, texts
 from medbench.training.corpus.store import (
     MANIFEST,
     TABLE,
@@ -160,13 +159,13 @@ def make(source: Source, encoder: Encoder, place: Path) -> None:
 
 def summed(label: str, count: int, dtype: str, known_as: str, work: Path) -> Manifest:
     """Return what all pieces hold together."""
-    texts = tokens = empty = 0
+    kept = tokens = empty = 0
     for number in range(count):
         table = np.load(work / f"{number:05d}.npy")
-        texts += len(table)
+        kept += len(table)
         tokens += int(table["length"].sum())
         empty += json.loads((work / f"{number:05d}.json").read_text())
-    return Manifest(label, known_as, count, texts, empty, tokens, dtype)
+    return Manifest(label, known_as, count, kept, empty, tokens, dtype)
 
 
 def tokenised(
@@ -215,7 +214,7 @@ def attempt(piece: Piece, number: int, encoder: Encoder, work: Path) -> list[Med
 def write_piece(piece: Piece, stem: Path, encoder: Encoder) -> None:
     """Write a piece's tokens, then the table that says that they are whole."""
     table: list[tuple[int, int]] = []
-    empty, source = 0, sources.texts(piece)
+    empty, source = 0, texts(piece)
     with Path(f"{stem}.tokens").open("wb") as file:
         while some := list(islice(source, AT_ONCE)):
             full = [text for text in some if text.strip()]
