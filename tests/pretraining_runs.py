@@ -26,7 +26,7 @@ training:
   learning_rate: 3e-3
   schedule: linear
   precision: float32
-tracking: {{log_every: 1, save_every: 4, validate_every: 4}}
+tracking: {{log_every: 1, save_every: 4}}
 """
 MEDICAL = "heart kidney liver drug dose patient trial blood pressure acute chronic lung fever".split()
 GENERAL = "bridge river bread sail library star train chess garden rain violin street map".split()

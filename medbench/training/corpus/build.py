@@ -86,20 +86,20 @@ def store_of(source: Source, encoder: Encoder) -> TokenStore:
 
     Raises:
         DataError: there is nothing to read, or it cannot be read; all of it.
-        TrainingError: the folder cannot be written to, or a process was ended.
+        TrainingError: a file cannot be read or written, or a process was ended.
     """
-    place = folder() / digest(source, encoder)
-    if (place / MANIFEST).is_file():
-        return TokenStore(place)
     try:
+        place = folder() / digest(source, encoder)
+        if (place / MANIFEST).is_file():
+            return TokenStore(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
             if not (place / MANIFEST).is_file():
                 make(source, encoder, place)
     except OSError as error:
         raise TrainingError(
-            f"{place.parent} cannot be written to: {error.strerror}; set MEDBENCH_CACHE to a "
-            "folder that can"
+            f"corpus: no tokens can be made of {source_name(source)}: {error.filename}: "
+            f"{error.strerror}; MEDBENCH_CACHE names the folder where they go"
         ) from error
     return TokenStore(place)
 

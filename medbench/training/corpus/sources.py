@@ -96,7 +96,7 @@ def pieces(source: Source) -> list[Piece]:
         size = file.stat().st_size
         if ending(file) == ".parquet":
             found += groups(source, file)
-        elif file.suffix == ".jsonl":
+        elif file.suffix == ".jsonl" and size > PIECE_BYTES:
             cuts = [*range(0, size, PIECE_BYTES), size]
             found += [Piece(source, (file,), a, b, b - a) for a, b in pairwise(cuts)]
         else:

@@ -138,7 +138,7 @@ class Windows(Sequence[Example]):
     def __getitem__(self, index: int | slice) -> Example | list[Example]:
         if isinstance(index, slice):
             return [self.draw(0, place) for place in range(*index.indices(len(self)))]
-        return self.draw(0, index)
+        return self.draw(0, range(len(self))[index])
 
     def draw(self, epoch: int, place: int) -> Example:
         """Return one window of an epoch."""
@@ -212,7 +212,7 @@ class Draws(Sequence[Example]):
         return self.total
 
     def __getitem__(self, number: Any) -> Any:
-        epoch, place = divmod(number, self.size)
+        epoch, place = divmod(range(self.total)[number], self.size)
         if epoch != self.epoch:
             self.order = generator(self.windows.seed, epoch, "order").permutation(len(self.windows))
             self.epoch = epoch
@@ -235,4 +235,5 @@ class HeldOut(Sequence[Example]):
         return len(self.texts)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.texts.example(index, int(self.starts[index]), self.window)
+        place = range(len(self))[index]
+        return self.texts.example(place, int(self.starts[place]), self.window)
