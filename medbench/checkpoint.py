@@ -95,7 +95,7 @@ class CorpusPart:
     tokens: int
     """Of all of them."""
     sha256: str
-    """Digest of the texts, the tokenizer and how they were read, 32 digits of it."""
+    """Digest of the texts as they lie there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

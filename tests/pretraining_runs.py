@@ -28,8 +28,10 @@ training:
   precision: float32
 tracking: {{log_every: 1, save_every: 4}}
 """
-MEDICAL = "heart kidney liver drug dose patient trial blood pressure acute chronic lung fever".split()
-GENERAL = "bridge river bread sail library star train chess garden rain violin street map".split()
+MEDICAL = ["heart", "kidney", "liver", "drug", "dose", "patient", "trial", "blood", "pressure",
+           "acute", "chronic", "lung", "fever"]  # fmt: skip
+GENERAL = ["bridge", "river", "bread", "sail", "library", "star", "train", "chess", "garden",
+           "rain", "violin", "street", "map"]  # fmt: skip
 
 
 def sentences(words: Sequence[str], count: int, seed: int, longest: int = 120) -> list[str]:

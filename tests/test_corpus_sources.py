@@ -61,9 +61,7 @@ def test_a_folder_of_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", range(1, 40))
-def test_a_line_is_in_one_piece(
-    size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_is_in_one_piece(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever the cuts fall: inside a line, at its end, inside a character."""
     monkeypatch.setattr(sources, "PIECE_BYTES", size)
     source = Source(path=str(write(tmp_path, "a.jsonl")))

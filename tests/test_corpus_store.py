@@ -150,7 +150,7 @@ def test_no_text(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MEDBENCH_CACHE", "/proc/nothing")
-    with pytest.raises(TrainingError, match="/proc/nothing: .*; MEDBENCH_CACHE names"):
+    with pytest.raises(TrainingError, match=r"/proc/nothing: .*; MEDBENCH_CACHE names"):
         byte_store(TEXTS, tmp_path)
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_store(name: str, tmp_path: Path) -> None:
 
 
 def test_changed_files_are_read_again(tmp_path: Path) -> None:
-    """A digest is remembered as long as size and time stay; a same-sized change has another time."""
+    """A digest is remembered while size and time stay; a change of the same size has a new time."""
     first = byte_store(["aaa"], tmp_path)
     second = byte_store(["bbb"], tmp_path)
     assert (whole(first), whole(second)) == ([[97, 97, 97, END]], [[98, 98, 98, END]])

@@ -36,7 +36,7 @@ from medbench.training.corpus.store import (
     written,
 )
 
-__all__ = ["Encoder", "digest", "store_of"]
+__all__ = ["Encoder", "content_digest", "digest", "store_of"]
 
 FORMAT = 1
 """Of the store; another one makes another digest."""
@@ -106,12 +106,21 @@ def store_of(source: Source, encoder: Encoder) -> TokenStore:
 
 def digest(source: Source, encoder: Encoder) -> str:
     """Return the digest of a source's texts, of how they are read and what tokenises them."""
+    known = [FORMAT, source.field, source.form, encoder.identity, content_digest(source)]
+    return hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+
+
+def content_digest(source: Source) -> str:
+    """Return one digest of a source's texts, wherever they lie.
+
+    Raises:
+        DataError: there are none.
+    """
     if source.benchmark:
-        content = [part.digest for part in rows(source)]
+        content = [source.benchmark, *(part.digest for part in rows(source))]
     else:
         content = file_digests(files(source))
-    stated = [FORMAT, source.benchmark, source.field, source.form, encoder.identity, *content]
-    return hashlib.sha256(json.dumps(stated).encode()).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def file_digests(some: Sequence[Path]) -> list[str]:

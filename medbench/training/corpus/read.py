@@ -12,14 +12,15 @@ import numpy as np
 from medbench.checkpoint import CorpusPart
 from medbench.errors import DataError, MedbenchError, RecipeError
 from medbench.recipe import Recipe, Source
-from medbench.training.corpus.build import Encoder, store_of
-from medbench.training.corpus.sources import pieces, texts
+from medbench.training.corpus.build import Encoder, content_digest, store_of
+from medbench.training.corpus.sources import pieces, source_name, texts
 from medbench.training.corpus.store import TokenStore
 from medbench.training.corpus.windows import Draws, HeldOut, Shape, Texts, Windows
 from medbench.training.stop import stop_token
 
 __all__ = ["Pretraining", "glance", "read_corpus"]
 
+USES = ("sources", "general")
 log = logging.getLogger(__name__)
 
 
@@ -37,11 +38,8 @@ class Pretraining:
     """What it was made of."""
     duplicates: int
     """Texts that were left out, as they stand in the corpus once more."""
-
-    @property
-    def digest(self) -> str:
-        """One digest of all texts and of what tokenised them."""
-        return sha256(" ".join(one.sha256 for one in self.parts).encode()).hexdigest()
+    digest: str
+    """Of all texts, of how they were read, and of what tokenised them."""
 
     def draws(self, recipe: Recipe) -> Draws:
         """Return all that a run is shown."""
@@ -75,15 +73,18 @@ def read_corpus(recipe: Recipe, tokenizer: Any) -> Pretraining:
     if duplicates:
         log.warning("%s texts stand in the corpus twice; each is read once", f"{duplicates:,}")
     parts = [
-        *described(stores[0], "sources", corpus.held_out),
-        *described(stores[1], "general", corpus.held_out),
+        described(source, store, use, corpus.held_out)
+        for use, named, read in zip(USES, (corpus.sources, corpus.general), stores, strict=True)
+        for source, store in zip(named, read, strict=True)
     ]
+    digests = " ".join(one.manifest.digest for part in stores for one in part)
     return Pretraining(
         windows,
         measured(held, recipe),
         measured(held_general, recipe),
         tuple(parts),
         duplicates,
+        sha256(digests.encode()).hexdigest(),
     )
 
 
@@ -164,16 +165,13 @@ def check(recipe: Recipe, windows: Windows, held: Texts | None, held_general: Te
         raise RecipeError("\n".join(faults))
 
 
-def described(stores: Sequence[TokenStore], use: str, share: float) -> list[CorpusPart]:
-    """Return what a checkpoint says of its corpus."""
-    return [
-        CorpusPart(
-            source=one.manifest.source,
-            use=use,
-            texts=len(one),
-            held_out=int(is_held(one.hashes, share).sum()),
-            tokens=one.manifest.tokens,
-            sha256=one.manifest.digest,
-        )
-        for one in stores
-    ]
+def described(source: Source, store: TokenStore, use: str, share: float) -> CorpusPart:
+    """Return what a checkpoint says of a source."""
+    return CorpusPart(
+        source=source_name(source),
+        use=use,
+        texts=len(store),
+        held_out=int(is_held(store.hashes, share).sum()),
+        tokens=store.manifest.tokens,
+        sha256=content_digest(source),
+    )
