@@ -5,21 +5,22 @@ each. A benchmark's are known.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from math import ceil
+from statistics import fmean
 
 from medbench.errors import DataError, RecipeError
 from medbench.recipe import Mixed, Recipe, Source
-from medbench.training.corpus.sources import pieces, source_name, texts
+from medbench.training.corpus.sources import PACKED, pieces, source_name, texts
 from medbench.training.lengths import BYTES, LATIN_BYTES, datasets
 
 __all__ = ["Outlook", "outlook", "outlook_rows"]
 
-LOOKED_AT = 200
-"""Texts of a source that are read."""
+LOOKED_AT, LOOKED_AT_BYTES = 200, 4 << 20
+"""How much of a source is read: texts of a compressed one, bytes of a long file of JSON lines."""
 PACKED_BYTES = 3.5
-"""Bytes of English that a byte of gzip, zstd or parquet holds, about."""
+"""Bytes of English that a byte of gzip or zstd holds, about."""
 CONTEXT_BYTES = 1361
 """Mean of PubMedQA's contexts."""
 TOKENS_PER_CORE = 1_000_000
@@ -69,28 +70,29 @@ def outlook(recipe: Recipe) -> Outlook:
 def size(source: Source) -> tuple[float, float]:
     """Return how many texts a source has, and how many tokens."""
     if source.benchmark:
-        parts = datasets(Mixed(benchmark=source.benchmark, split="train"))
-        count = sum(one.sizes["train"] for one in parts)
+        known = datasets(Mixed(benchmark=source.benchmark, split="train"))
+        count = sum(one.sizes["train"] for one in known)
         if (source.field or "context") == "context":
             return count, count * CONTEXT_BYTES / LATIN_BYTES
-        rows = [(one.sizes["train"], BYTES.get(one.name, (500, 0))) for one in parts]
+        rows = [(one.sizes["train"], BYTES.get(one.name, (500, 0))) for one in known]
         which = 1 if source.field == "rationale" else 0
         return count, sum(number * both[which] for number, both in rows) / LATIN_BYTES
     try:
-        parts_of_it = pieces(source)
+        parts = pieces(source)
     except DataError as error:
         raise RecipeError(f"{error}; corpus.facts tells a dry run its sizes") from error
-    first = list(islice(texts(parts_of_it[0]), LOOKED_AT))
-    mean = max(sum(len(one.encode()) for one in first) / max(len(first), 1), 1)
-    whole = sum(one.size * expansion(one.files[0].suffix) for one in parts_of_it)
-    if len(first) < LOOKED_AT and len(parts_of_it) == 1:
-        return len(first), mean * len(first) / LATIN_BYTES
-    return whole / mean, whole / LATIN_BYTES
-
-
-def expansion(suffix: str) -> float:
-    """Return how many bytes of text a byte of a file holds."""
-    return PACKED_BYTES if suffix in (".gz", ".zst", ".parquet") else 1.0
+    whole = sum(one.size for one in parts)
+    if not whole:
+        return 0, 0
+    first = parts[0]
+    if any(one.suffix in PACKED for one in first.files):
+        some = [len(one.encode()) for one in islice(texts(first), LOOKED_AT)]
+        return whole * PACKED_BYTES / max(fmean(some), 1), whole * PACKED_BYTES / LATIN_BYTES
+    if first.end and first.files[0].suffix == ".jsonl":
+        end = min(first.end, LOOKED_AT_BYTES)
+        first = replace(first, end=end, size=end)
+    some = [len(one.encode()) for one in texts(first)]
+    return len(some) * whole / first.size, sum(some) * whole / first.size / LATIN_BYTES
 
 
 def outlook_rows(

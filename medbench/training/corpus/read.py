@@ -1,7 +1,7 @@
 """A recipe's corpus, ready to be trained on: its tokens, what is held out, and how it is drawn."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
@@ -20,7 +20,6 @@ from medbench.training.stop import stop_token
 
 __all__ = ["Pretraining", "glance", "read_corpus"]
 
-USES = ("sources", "general")
 log = logging.getLogger(__name__)
 
 
@@ -36,8 +35,6 @@ class Pretraining:
     """Of the general text."""
     parts: tuple[CorpusPart, ...]
     """What it was made of."""
-    duplicates: int
-    """Texts that were left out, as they stand in the corpus once more."""
     digest: str
     """Of all texts, of how they were read, and of what tokenised them."""
 
@@ -64,26 +61,22 @@ def read_corpus(recipe: Recipe, tokenizer: Any) -> Pretraining:
         raise DataError("\n".join(dict.fromkeys(map(str, faults))))
     learnt, held, duplicates = split(stores[0], corpus.held_out)
     general, held_general, _ = split(stores[1], corpus.held_out)
-    shape = Shape(
-        recipe.data.sequence_length, corpus.overlap if corpus.windows == "overlapping" else None
-    )
     assert learnt is not None
+    overlap = corpus.overlap if corpus.windows == "overlapping" else None
+    shape = Shape(recipe.data.sequence_length, overlap)
     windows = Windows(learnt, general, shape, corpus.replay, recipe.training.seed)
     check(recipe, windows, held, held_general)
     if duplicates:
         log.warning("%s texts stand in the corpus twice; each is read once", f"{duplicates:,}")
-    parts = [
-        described(source, store, use, corpus.held_out)
-        for use, named, read in zip(USES, (corpus.sources, corpus.general), stores, strict=True)
-        for source, store in zip(named, read, strict=True)
-    ]
     digests = " ".join(one.manifest.digest for part in stores for one in part)
     return Pretraining(
         windows,
         measured(held, recipe),
         measured(held_general, recipe),
-        tuple(parts),
-        duplicates,
+        (
+            *described("sources", corpus.sources, stores[0], corpus.held_out),
+            *described("general", corpus.general, stores[1], corpus.held_out),
+        ),
         sha256(digests.encode()).hexdigest(),
     )
 
@@ -97,7 +90,8 @@ def glance(recipe: Recipe) -> None:
     faults = []
     for one in (*recipe.corpus.sources, *recipe.corpus.general):
         try:
-            next(texts(pieces(one)[0]), "")
+            for piece in pieces(one)[:1]:
+                next(texts(piece), "")
         except DataError as error:
             faults += str(error).splitlines()
     if faults:
@@ -165,13 +159,16 @@ def check(recipe: Recipe, windows: Windows, held: Texts | None, held_general: Te
         raise RecipeError("\n".join(faults))
 
 
-def described(source: Source, store: TokenStore, use: str, share: float) -> CorpusPart:
-    """Return what a checkpoint says of a source."""
-    return CorpusPart(
-        source=source_name(source),
-        use=use,
-        texts=len(store),
-        held_out=int(is_held(store.hashes, share).sum()),
-        tokens=store.manifest.tokens,
-        sha256=content_digest(source),
-    )
+def described(
+    use: str, sources: Sequence[Source], stores: Sequence[TokenStore], share: float
+) -> Iterator[CorpusPart]:
+    """Yield what a checkpoint says of its sources."""
+    for source, store in zip(sources, stores, strict=True):
+        yield CorpusPart(
+            source=source_name(source),
+            use=use,
+            texts=len(store),
+            held_out=int(is_held(store.hashes, share).sum()),
+            tokens=store.manifest.tokens,
+            sha256=content_digest(source),
+        )

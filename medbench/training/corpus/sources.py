@@ -20,7 +20,7 @@ from medbench.recipe import Mixed, Source
 from medbench.training.corpus.papers import paper_text
 from medbench.training.lengths import datasets
 
-__all__ = ["ENDINGS", "Piece", "files", "pieces", "rows", "source_name", "texts"]
+__all__ = ["ENDINGS", "PACKED", "Piece", "files", "pieces", "rows", "source_name", "texts"]
 
 ENDINGS = (".txt", ".json", ".jsonl", ".parquet")
 PACKED = (".gz", ".zst")
