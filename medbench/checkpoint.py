@@ -27,6 +27,7 @@ __all__ = [
     "WEIGHTS",
     "Base",
     "Checkpoint",
+    "CorpusPart",
     "Provenance",
     "Trained",
     "base_revision",
@@ -81,6 +82,24 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CorpusPart:
+    """Texts of a continued pre-training."""
+
+    source: str
+    """The name of their file or folder, or a benchmark's."""
+    use: str
+    """sources, or general text."""
+    texts: int
+    """How many, empty ones left out."""
+    held_out: int
+    """Of these, never trained on."""
+    tokens: int
+    """Of all of them."""
+    sha256: str
+    """Digest of the texts as they lie there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where a checkpoint comes from."""
 
@@ -126,6 +145,10 @@ class Provenance:
     """Commit of the working tree, and whether it was changed; None: not a repository."""
     medbench: str = field(default="")
     """Version of this package."""
+    corpus: tuple[CorpusPart, ...] = ()
+    """Of a continued pre-training: what was read."""
+    perplexity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Of a continued pre-training: on held-out texts of each kind, before and after."""
     start: "Provenance | None" = None
     """Of the checkpoint that the weights came from; None: they were the base's own."""
     merged: str = ""
@@ -155,6 +178,7 @@ class Provenance:
         known = {one.name: content[one.name] for one in fields(cls) if one.name in content}
         known["base"] = Base(**content["base"])
         known["data"] = tuple(Trained(**one) for one in content["data"])
+        known["corpus"] = tuple(CorpusPart(**one) for one in content.get("corpus", ()))
         known["command"] = tuple(content["command"])
         if content.get("start"):
             known["start"] = cls.of(content["start"])

@@ -35,9 +35,9 @@ def check(model: Any, found: torch.Tensor, wanted: torch.Tensor) -> None:
         assert torch.allclose(ours[name], one, atol=1e-5, rtol=1e-4), name
 
 
-@pytest.fixture(params=[loss.AT_ONCE, WORDS * 3], ids=["whole", "chunks"])
+@pytest.fixture(params=[loss.LOGITS_AT_ONCE, WORDS * 3], ids=["whole", "chunks"])
 def chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    monkeypatch.setattr(loss, "AT_ONCE", request.param)
+    monkeypatch.setattr(loss, "LOGITS_AT_ONCE", request.param)
     yield request.param
 
 

@@ -13,7 +13,7 @@ from medbench.data import dataset
 from medbench.pipeline.digests import MARK, folder_digest, known_rows_digest, rows_digest
 from medbench.pipeline.job import Job
 from medbench.pipeline.state import Record, State
-from medbench.recipe import Mixed, Recipe, load, to_yaml
+from medbench.recipe import Mixed, Recipe, Source, load, to_yaml
 from medbench.recipe.read import leaves
 
 __all__ = [
@@ -31,9 +31,9 @@ __all__ = [
 ]
 
 TRAIN = "train"
-LEARNT = ("kind", "model", "quantization", "data", "method", "training")
+LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
-NOT_LEARNT = ("model.facts", "model.start.folder")
+NOT_LEARNT = ("model.facts", "model.start.folder", "corpus.facts")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
 MOST_REASONS = 3
 Split = tuple[str, str, str]
@@ -52,6 +52,8 @@ class Step:
     """Questions that it reads."""
     folders: Mapping[str, Path] = field(default_factory=dict)
     """What a folder holds to where it is: base, start, experts, checkpoint."""
+    texts: tuple[Source, ...] = ()
+    """Of a corpus."""
 
     def inputs(self, state: State) -> dict[str, str]:
         """Return all that it depends on, with digests of rows and folders.
@@ -61,6 +63,7 @@ class Step:
         """
         found = dict(self.settings)
         found |= {name: folder_digest(folder, state) for name, folder in self.folders.items()}
+        found |= dict(map(corpus_digest, self.texts))
         return found | {rows_name(one): rows_digest(*one) for one in self.rows}
 
 
@@ -70,10 +73,19 @@ def rows_name(split: Split) -> str:
     return f"rows {benchmark}/{subset} {part}"
 
 
+def corpus_digest(source: Source) -> tuple[str, str]:
+    """Name a source of texts as reasons show it, with its digest."""
+    from medbench.training.corpus.build import content_digest
+    from medbench.training.corpus.sources import source_name
+
+    return f"corpus {source_name(source)}", f"{MARK}{content_digest(source)}"
+
+
 def train_step(job: Job) -> Step:
     """Return the training of a recipe."""
     rows = tuple(dict.fromkeys(splits(job.recipe)))
-    return Step(TRAIN, learnt(job.recipe), rows, sources(job))
+    texts = job.recipe.corpus.sources + job.recipe.corpus.general
+    return Step(TRAIN, learnt(job.recipe), rows, sources(job), texts)
 
 
 def sources(job: Job) -> dict[str, Path]:
@@ -119,6 +131,9 @@ def splits(recipe: Recipe) -> Iterator[Split]:
     for part in parts:
         for one in datasets(part):
             yield one.benchmark, one.subset, part.split
+    for source in recipe.corpus.sources + recipe.corpus.general:
+        for one in datasets(Mixed(benchmark=source.benchmark)) if source.benchmark else ():
+            yield one.benchmark, one.subset, "train"
 
 
 def made_of(job: Job, state: State) -> Record:
@@ -133,6 +148,8 @@ def made_of(job: Job, state: State) -> Record:
     inputs = learnt(load(job.folder / checkpoint.RECIPE))
     for one in made.data:
         inputs[rows_name((one.benchmark, one.subset, one.split))] = f"{MARK}{one.sha256}"
+    for text in made.corpus:
+        inputs[f"corpus {text.source}"] = f"{MARK}{text.sha256}"
     record = state.records.get(TRAIN)
     if record is not None and record.inputs.items() >= inputs.items():
         inputs = dict(record.inputs)

@@ -1,5 +1,6 @@
 """Recipes: what is run, as a file that anybody can read (adapters/README.md)."""
 
+from medbench.recipe.corpus import Corpus, CorpusFacts, Source
 from medbench.recipe.load import find, load, recipes, to_yaml
 from medbench.recipe.method import EXPERTS, LOW_RANK, VIRTUAL_TOKENS, Method
 from medbench.recipe.model import Facts, Model, Quantization, Start, Tokenizer
@@ -18,6 +19,8 @@ __all__ = [
     "EXPERTS",
     "LOW_RANK",
     "VIRTUAL_TOKENS",
+    "Corpus",
+    "CorpusFacts",
     "Data",
     "Evaluation",
     "Facts",
@@ -28,6 +31,7 @@ __all__ = [
     "Quantization",
     "Recipe",
     "Reported",
+    "Source",
     "Start",
     "Tokenizer",
     "Tracking",

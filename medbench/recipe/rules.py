@@ -2,6 +2,7 @@
 
 import re
 
+from medbench.recipe.corpora import corpora
 from medbench.recipe.method_rules import METHOD_USES, Contradictions, Use, methods
 from medbench.recipe.schema import Recipe
 
@@ -18,6 +19,23 @@ USES = (
         r"(data|method|training|tracking)\..*",
         lambda r: r.kind != "baseline",
         "kind baseline trains nothing",
+    ),
+    Use(
+        r"data\.(mixture|validation|template|system|too_long)",
+        lambda r: r.kind != "pretrain",
+        "kind pretrain reads the corpus",
+    ),
+    Use(r"corpus\..*", lambda r: r.kind == "pretrain", "only kind pretrain reads it"),
+    Use(
+        r"corpus\.overlap",
+        lambda r: r.corpus.windows == "overlapping",
+        "only windows overlapping reads it",
+    ),
+    Use(r"corpus\.replay", lambda r: bool(r.corpus.general), "there is no corpus.general"),
+    Use(
+        r"corpus\.held_out_texts",
+        lambda r: r.corpus.held_out > 0,
+        "corpus.held_out is 0",
     ),
     Use(
         r"launch\.(strategy|offload)",
@@ -48,8 +66,8 @@ USES = (
     ),
     Use(
         r"tracking\.(validate_every|keep_best)",
-        lambda r: bool(r.data.validation),
-        "there is no data.validation",
+        lambda r: r.measures,
+        "nothing is held out: data.validation, or pretrain's corpus.held_out",
     ),
     Use(
         r"launch\.offload",
@@ -74,7 +92,8 @@ def idle(recipe: Recipe, key: str) -> str | None:
 
 def contradictions(recipe: Recipe) -> Contradictions:
     """Yield (keys, message) of settings that do not go together; the message is for the first."""
-    for rules in (methods, quantizations, machines, *([trainings] if recipe.kind == "sft" else [])):
+    of_kind = {"sft": (mixtures, trainings), "pretrain": (corpora, trainings)}
+    for rules in (methods, quantizations, machines, *of_kind.get(recipe.kind, ())):
         yield from rules(recipe)
     if recipe.kind == "baseline" and not recipe.evaluation.tasks:
         yield ("evaluation.tasks", "kind"), "a baseline is only scored: name at least one task"
@@ -88,7 +107,7 @@ def contradictions(recipe: Recipe) -> Contradictions:
 def quantizations(recipe: Recipe) -> Contradictions:
     """What can be trained on quantised weights, and where they can be quantised."""
     load, name = recipe.quantization.load, recipe.method.name
-    if recipe.kind == "sft":
+    if recipe.kind != "baseline":
         keys = ("quantization.load", "method.name")
         if name == "full" and load != "none":
             yield keys, f"{load} weights cannot be trained; method qlora trains beside them"
@@ -129,7 +148,6 @@ def machines(recipe: Recipe) -> Contradictions:
 def trainings(recipe: Recipe) -> Contradictions:
     """What examples and their course need."""
     training, facts = recipe.training, recipe.model.facts
-    yield from mixtures(recipe)
     if training.epochs is None and training.max_steps is None:
         yield ("training.epochs", "training.max_steps"), "how long? epochs or max_steps"
     at_once = recipe.replicas * training.per_device_batch

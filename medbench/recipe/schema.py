@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from medbench.recipe.bounds import Amount, Count, Positive, Whole
+from medbench.recipe.corpus import Corpus
 from medbench.recipe.method import Method
 from medbench.recipe.model import Model, Quantization
 
@@ -23,7 +24,7 @@ __all__ = [
     "Training",
 ]
 
-Kind = Literal["baseline", "sft"]
+Kind = Literal["baseline", "sft", "pretrain"]
 Optimizer = Literal["adamw", "adamw_8bit", "paged_adamw", "paged_adamw_8bit", "adafactor", "sgd"]
 Precision = Literal["float32", "bfloat16", "float16", "pure_bfloat16"]
 Schedule = Literal["cosine", "cosine_with_min", "linear", "constant", "constant_with_warmup"]
@@ -61,7 +62,7 @@ class Data:
     system: str | None = None
     """chat: the system message."""
     sequence_length: Count = 2048
-    """The longest example, in tokens."""
+    """The longest example, in tokens; pretrain: a window of a text."""
     too_long: Literal["drop", "cut"] = "drop"
     """What becomes of longer ones; cut: the prompt loses its beginning."""
     packing: bool = True
@@ -181,7 +182,7 @@ class Recipe:
     name: str = ""
     """The path under `adapters/` without .yaml; it is filled in."""
     kind: Kind = "sft"
-    """baseline: only score the model; sft: train it on questions and answers."""
+    """baseline: only score the model; sft: train on questions and answers; pretrain: on texts."""
     source: str = ""
     """Whose run this is: paper, repository."""
     model: Model
@@ -190,6 +191,8 @@ class Recipe:
     """How its weights are held."""
     data: Data = field(default_factory=Data)
     """The examples."""
+    corpus: Corpus = field(default_factory=Corpus)
+    """pretrain: the texts, in place of examples."""
     method: Method = field(default_factory=Method)
     """Which weights are trained."""
     training: Training = field(default_factory=Training)
@@ -207,6 +210,11 @@ class Recipe:
     def replicas(self) -> int:
         """Devices that see different examples; a model split by layers is one."""
         return 1 if self.launch.strategy == "single" else self.launch.devices * self.launch.nodes
+
+    @property
+    def measures(self) -> bool:
+        """Something is held out, on which a loss is measured while it trains."""
+        return self.corpus.held_out > 0 if self.kind == "pretrain" else bool(self.data.validation)
 
     @property
     def accumulation(self) -> int:

@@ -39,8 +39,7 @@ def training_arguments(recipe: Recipe, folder: Path) -> Any:
         per_device_train_batch_size=training.per_device_batch,
         per_device_eval_batch_size=training.per_device_batch,
         gradient_accumulation_steps=recipe.accumulation,
-        num_train_epochs=training.epochs or 1.0,
-        max_steps=training.max_steps or -1,
+        **course(recipe),
         learning_rate=training.learning_rate,
         lr_scheduler_type=SCHEDULES.get(training.schedule, training.schedule),
         lr_scheduler_kwargs=schedule_settings(recipe),
@@ -67,6 +66,14 @@ def training_arguments(recipe: Recipe, folder: Path) -> Any:
     return arguments
 
 
+def course(recipe: Recipe) -> dict[str, Any]:
+    """Return how long it trains, and who shuffles; a corpus's draws do so, and know the end."""
+    if recipe.kind == "pretrain":
+        return {"num_train_epochs": 1.0, "train_sampling_strategy": "sequential"}
+    training = recipe.training
+    return {"num_train_epochs": training.epochs or 1.0, "max_steps": training.max_steps or -1}
+
+
 def schedule_settings(recipe: Recipe) -> dict[str, float]:
     """Return what a schedule needs besides its name."""
     if recipe.training.schedule != "cosine_with_min":
@@ -88,7 +95,7 @@ def tracking(recipe: Recipe) -> dict[str, Any]:
         "save_steps": recipe.tracking.save_every,
         "eval_strategy": "no",
     }
-    if recipe.data.validation:
+    if recipe.measures:
         settings["eval_strategy"] = "steps"
         settings["eval_steps"] = recipe.tracking.validate_every or recipe.tracking.save_every
         settings["load_best_model_at_end"] = recipe.tracking.keep_best

@@ -13,9 +13,10 @@ from medbench.recipe import Recipe, load, to_yaml
 from medbench.training.curve import draw
 from medbench.training.states import clear, latest, workplace
 
-__all__ = ["begin", "is_finished", "publish"]
+__all__ = ["begin", "is_finished", "publish", "same_texts"]
 
 FINAL = "final"
+CORPUS = "corpus.txt"
 NOT_WANTED = ("training_args.bin", "README.md")
 """The Trainer's pickled arguments, PEFT's empty model card."""
 READABLE = 0o644
@@ -70,6 +71,21 @@ def same_recipe(recipe: Recipe, file: Path) -> None:
             f"--resume: {', '.join(differ)} of the recipe differ from the unfinished run's, "
             f"{file}; resume with its settings, or remove {file.parent} to start anew"
         )
+
+
+def same_texts(digest: str, folder: Path) -> None:
+    """Note the digest of a corpus; refuse to go on if the unfinished run read another.
+
+    Raises:
+        TrainingError: the texts or the tokenizer have changed since.
+    """
+    file = folder / CORPUS
+    if latest(folder) and file.is_file() and file.read_text(encoding="utf-8") != digest:
+        raise TrainingError(
+            f"--resume: the texts of the corpus, or the tokenizer, are not those of the unfinished "
+            f"run; put them back, or remove {folder} to start anew"
+        )
+    paths.write(file, digest.encode())
 
 
 def publish(

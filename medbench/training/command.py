@@ -32,7 +32,7 @@ def run_train(options: argparse.Namespace) -> None:
 
     overrides = [*options.overrides, *launch_override(options.launch)]
     recipe = load(options.recipe, overrides)
-    if recipe.kind != "sft":
+    if recipe.kind == "baseline":
         raise RecipeError(f"{recipe.name} is a {recipe.kind}: there is nothing to train")
     if options.dry_run:
         print(plan(recipe))
@@ -59,7 +59,10 @@ def plan(recipe: "Recipe") -> str:
         ("model", recipe.model.id),
         ("method", recipe.method.name),
         ("launch", f"{launch.strategy}, {launch.nodes} × {launch.devices} devices"),
-        ("examples in an epoch", f"{expected.examples:,}"),
+        (
+            f"{'windows' if recipe.kind == 'pretrain' else 'examples'} in an epoch",
+            f"{expected.examples:,}",
+        ),
         ("steps", f"{expected.steps:,}"),
         ("effective batch", f"{expected.effective_batch:,}"),
         ("tokens in a step, about", f"{expected.tokens_per_step:,}"),
@@ -74,17 +77,25 @@ def plan(recipe: "Recipe") -> str:
         rows += [(f"GiB a device: {one}", f"{getattr(expected.memory, one):.1f}") for one in parts]
         rows.append(("GiB a device: together", f"{expected.memory.total:.1f}"))
         rows.append(("80 GB devices needed", str(expected.devices_needed or "more than 64")))
+    if recipe.kind == "pretrain":
+        from medbench.training.corpus.outlook import outlook_rows
+
+        rows += outlook_rows(recipe, expected.steps, expected.tokens, expected.state_bytes)
     return tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right"))
 
 
 def show_examples(recipe: "Recipe", count: int) -> None:
-    """Print the first examples of the mixture."""
+    """Print the first examples of the mixture, or windows of the corpus."""
+    from medbench.training.corpus.read import read_corpus
     from medbench.training.examples import build_examples
     from medbench.training.model import load_tokenizer
     from medbench.training.show import show
 
     tokenizer = load_tokenizer(recipe)
-    show(build_examples(recipe, tokenizer, "mixture"), tokenizer, count)
+    if recipe.kind == "pretrain":
+        show(read_corpus(recipe, tokenizer).windows, tokenizer, count)
+    else:
+        show(build_examples(recipe, tokenizer, "mixture"), tokenizer, count)
 
 
 def check_start(recipe: "Recipe", name: str) -> None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from medbench.recipe import Recipe
-from medbench.training.lengths import lengths
-from medbench.training.memory import Memory, adapter_parameters, devices_needed, memory
+from medbench.training.corpus.outlook import outlook
+from medbench.training.lengths import Lengths, lengths
+from medbench.training.memory import Memory, adapter_parameters, devices_needed, memory, state_bytes
 
 __all__ = ["Estimate", "estimate"]
 
@@ -28,6 +29,8 @@ class Estimate:
     """Weights that learn; None: the recipe has no model.facts."""
     memory: Memory | None
     """What each device holds at its fullest; None: the recipe has no model.facts."""
+    state_bytes: float
+    """Of a saved state, all devices' parts together; 0: the recipe has no model.facts."""
     devices_needed: int | None
     """The fewest 80 GB cards that hold it; None: no number does, or there are no model.facts."""
 
@@ -42,15 +45,16 @@ def estimate(recipe: Recipe) -> Estimate:
 
     Raises:
         DataError: the mixture names what does not exist.
+        RecipeError: nothing tells how large its corpus is.
         TaskError: it names a protocol that does not exist.
     """
-    size, facts = lengths(recipe), recipe.model.facts
+    size, facts = expected(recipe), recipe.model.facts
     batch = recipe.replicas * recipe.training.per_device_batch * recipe.accumulation
     steps = recipe.training.max_steps or ceil(
         ceil(size.examples / batch) * (recipe.training.epochs or 0)
     )
     trained = None
-    if facts and recipe.kind == "sft":
+    if facts and recipe.kind != "baseline":
         is_full = recipe.method.name == "full"
         trained = facts.parameters if is_full else adapter_parameters(recipe, facts)
     answer = 2 * size.longest_answer_tokens
@@ -62,5 +66,15 @@ def estimate(recipe: Recipe) -> Estimate:
         supervised_per_step=round(batch * size.answer_tokens),
         trained=trained,
         memory=memory(recipe, answer) if facts else None,
+        state_bytes=state_bytes(recipe, facts, trained or 0) if facts else 0,
         devices_needed=devices_needed(recipe, answer) if facts else None,
     )
+
+
+def expected(recipe: Recipe) -> Lengths:
+    """Return the number and the mean length of what an epoch shows."""
+    if recipe.kind != "pretrain":
+        return lengths(recipe)
+    found = outlook(recipe)
+    longest = recipe.data.sequence_length / 2  # of which each token is learnt, not half of them
+    return Lengths(found.windows, 0.0, found.window_tokens, longest)

@@ -16,7 +16,8 @@ from medbench.recipe import Recipe
 
 __all__ = ["check_launch", "command", "launch"]
 
-PROGRAM = "sft.py"
+PROGRAMS = {"sft": "sft.py", "pretrain": "pretrain.py"}
+"""Of each kind of recipe, in `train/`."""
 PORT = "29500"
 RANK = ("MEDBENCH_NODE_RANK", "SLURM_NODEID")
 """Environment variables that tell a machine its number; the first that is set counts."""
@@ -65,7 +66,7 @@ def command(recipe: Recipe, program: Sequence[str]) -> list[str]:
 
     Args:
         recipe: what is launched, and how.
-        program: arguments of `train/sft.py`.
+        program: arguments of the program in `train/`.
     """
     launch, folder = recipe.launch, paths.folder("train")
     words = {
@@ -79,7 +80,7 @@ def command(recipe: Recipe, program: Sequence[str]) -> list[str]:
         words |= {"machine_rank": rank, "main_process_ip": address, "main_process_port": port}
     words |= SPECIFIC.get(launch.strategy, lambda _: {})(recipe)
     options = [word for name, value in words.items() for word in (f"--{name}", value)]
-    return [*options, str(folder / PROGRAM), *program]
+    return [*options, str(folder / PROGRAMS[recipe.kind]), *program]
 
 
 def fsdp(recipe: Recipe) -> dict[str, str]:
@@ -108,7 +109,7 @@ SPECIFIC = {"fsdp": fsdp, "deepspeed_zero2": deepspeed, "deepspeed_zero3": deeps
 
 
 def launch(recipe: Recipe, program: Sequence[str]) -> None:
-    """Run `train/sft.py` in as many processes as a recipe says, and wait for them.
+    """Run a program of `train/` in as many processes as a recipe says, and wait for them.
 
     Raises:
         TrainingError: a process was ended from outside.
@@ -136,6 +137,6 @@ def launch(recipe: Recipe, program: Sequence[str]) -> None:
 def program_arguments(
     recipe: Path | str, overrides: Sequence[str], checkpoint: Path, *, resume: bool
 ) -> list[str]:
-    """Return the arguments of `train/sft.py`."""
+    """Return the arguments of a program in `train/`."""
     words = [str(recipe), *overrides, "--output", str(checkpoint)]
     return [*words, "--resume"] if resume else words

@@ -31,17 +31,25 @@ class Supervised(Trainer):
 
     Args:
         keep: saved states that stay on the disk, besides the best one.
+        general: other held-out examples, which are measured too.
         done: what earlier sessions of this run did.
         saved_as: the type of a whole model's weights in the checkpoint; states keep their own.
         settings: the Trainer's own.
     """
 
     def __init__(
-        self, *, keep: int, done: Progress, saved_as: torch.dtype, **settings: Any
+        self,
+        *,
+        keep: int,
+        done: Progress,
+        saved_as: torch.dtype,
+        general: Any = None,
+        **settings: Any,
     ) -> None:
         super().__init__(**settings)
         self.keep = keep
         self.done = done
+        self.general = general
         self.saved_as = saved_as
         self.is_final = False
         self.penalties = Penalties.of(self.model)
@@ -102,22 +110,28 @@ class Supervised(Trainer):
         ignore_keys: list[str] | None = None,
         metric_key_prefix: str = "eval",
     ) -> dict[str, float]:
-        """Return the held-out loss: the mean over all supervised tokens."""
-        model = self.model_wrapped
-        model.eval()
-        total = torch.zeros(2, device=self.args.device)
-        for batch in self.get_eval_dataloader(eval_dataset):
-            inputs = self._prepare_inputs(batch)
-            with torch.no_grad():
-                loss = supervised_loss(model, inputs, 1)
-            total += torch.stack([loss.float(), supervised(inputs).float()])
-        summed, items = self.accelerator.reduce(total).tolist()
-        metrics = {f"{metric_key_prefix}_loss": summed / items}
+        """Return the held-out losses."""
+        metrics = {f"{metric_key_prefix}_loss": self.mean_loss(eval_dataset)}
+        if self.general is not None:
+            metrics[f"{metric_key_prefix}_general_loss"] = self.mean_loss(self.general)
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def mean_loss(self, dataset: Any) -> float:
+        """Return the mean loss over all supervised tokens of some examples; None: the usual."""
+        model = self.model_wrapped
+        model.eval()
+        total = torch.zeros(2, device=self.args.device)
+        for batch in self.get_eval_dataloader(dataset):
+            inputs = self._prepare_inputs(batch)
+            with torch.no_grad():
+                loss = supervised_loss(model, inputs, 1)
+            total += torch.stack([loss.float(), supervised(inputs).float()])
+        summed, items = self.accelerator.reduce(total).tolist()
+        return float(summed / items)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a state; it counts when every process is done with it."""

@@ -19,11 +19,10 @@ from medbench.errors import ModelError
 from medbench.training.batches import Batch
 from medbench.training.examples import IGNORED
 from medbench.training.layout import base_model, segment_arguments
+from medbench.training.memory import LOGITS_AT_ONCE
 
 __all__ = ["supervised_loss"]
 
-AT_ONCE = 1 << 25
-"""Logits that are computed in one piece: 128 MiB in float32."""
 reshaping: "WeakSet[torch.nn.Module]" = WeakSet()
 """Models that do something to their logits (a soft cap, a scale); theirs are never in chunks."""
 
@@ -52,9 +51,9 @@ class Rows:
         self.was_called = True
         places = self.places(hidden.shape[1]).to(hidden.device)
         rows = hidden.flatten(0, 1).index_select(0, places)
-        if not self.in_chunks or rows.shape[0] * words <= AT_ONCE:
+        if not self.in_chunks or rows.shape[0] * words <= LOGITS_AT_ONCE:
             return head(rows[None])
-        size = max(1, AT_ONCE // words)
+        size = max(1, LOGITS_AT_ONCE // words)
         targets = self.targets.to(hidden.device)
 
         def losses(some: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

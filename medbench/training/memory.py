@@ -10,13 +10,22 @@ from dataclasses import dataclass, replace
 
 from medbench.recipe import EXPERTS, LOW_RANK, Facts, Recipe
 
-__all__ = ["Memory", "adapter_parameters", "devices_needed", "memory"]
+__all__ = [
+    "LOGITS_AT_ONCE",
+    "Memory",
+    "adapter_parameters",
+    "devices_needed",
+    "memory",
+    "state_bytes",
+]
 
 GIB = 2**30
 CARD_GIB = 79.0
 """What PyTorch finds on an 80 GB card."""
 RESERVE_GIB = 1.5
 """The CUDA context, the libraries' workspaces and what fragmentation wastes."""
+LOGITS_AT_ONCE = 1 << 25
+"""Logits that the loss computes in one piece: 128 MiB in float32."""
 MOST_DEVICES = 64
 BLOCK_BITS = {
     "nf4": 4.127,  # a scale for 64 weights, itself in 8 bits, and a scale for 256 scales
@@ -73,8 +82,18 @@ def memory(recipe: Recipe, answer_tokens: float) -> Memory:
         gradients=0 if launch.offload == "all" else trained * gradient / state_shard / GIB,
         optimizer=0 if launch.offload != "none" else trained * state / state_shard / GIB,
         activations=activation_bytes(recipe, facts) / (devices if splits else 1) / GIB,
-        logits=recipe.training.per_device_batch * answer_tokens * facts.vocabulary * 10 / GIB,
+        logits=min(
+            recipe.training.per_device_batch * answer_tokens * facts.vocabulary, LOGITS_AT_ONCE
+        )
+        * 10
+        / GIB,
     )
+
+
+def state_bytes(recipe: Recipe, facts: Facts, trained: int) -> float:
+    """Return what one saved state takes on the disk: weights and the optimiser's state."""
+    weight, _, state = trained_bytes(recipe, recipe.method.name == "full")
+    return trained * (min(weight, 4.0) + state) if recipe.kind != "baseline" else 0.0
 
 
 def trained_bytes(recipe: Recipe, is_full: bool) -> tuple[float, float, float]:

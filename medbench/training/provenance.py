@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from medbench import __version__, data
-from medbench.checkpoint import Base, Provenance, Trained, read
+from medbench.checkpoint import Base, CorpusPart, Provenance, Trained, read
 from medbench.recipe import Mixed, Recipe
+from medbench.training.corpus.sources import rows
+from medbench.training.forgetting import perplexities
 from medbench.training.lengths import datasets
 from medbench.training.sharding import Sharding
 from medbench.training.states import Progress
@@ -37,7 +39,12 @@ PACKAGES = (
 
 
 def describe(
-    recipe: Recipe, trainer: Any, examples: int, sharding: Sharding, done: Progress
+    recipe: Recipe,
+    trainer: Any,
+    examples: int,
+    corpus: tuple[CorpusPart, ...],
+    sharding: Sharding,
+    done: Progress,
 ) -> Provenance:
     """Return all that is known of a finished training.
 
@@ -45,6 +52,7 @@ def describe(
         recipe: what was asked for.
         trainer: transformers' Trainer, after training.
         examples: of an epoch.
+        corpus: of a continued pre-training.
         sharding: how the weights were spread.
         done: tokens and seconds of all sessions.
     """
@@ -71,6 +79,8 @@ def describe(
         medbench=__version__,
         start=before,
         merged=merged(recipe, before),
+        corpus=corpus,
+        perplexity=perplexities(log, best=recipe.tracking.keep_best) if corpus else {},
     )
 
 
@@ -118,17 +128,29 @@ def trained(recipe: Recipe) -> Iterator[Trained]:
         parts: tuple[Mixed, ...] = getattr(recipe.data, use)
         for part in parts:
             for one in datasets(part):
-                rows = data.load(one.benchmark, one.subset, part.split)
+                read = data.load(one.benchmark, one.subset, part.split)
                 yield Trained(
                     benchmark=one.benchmark,
                     subset=one.subset,
                     split=part.split,
                     protocol=part.protocol,
                     use=use,
-                    source=rows.source,
-                    rows=len(rows.questions),
-                    sha256=rows.digest,
+                    source=read.source,
+                    rows=len(read.questions),
+                    sha256=read.digest,
                 )
+    for source in recipe.corpus.sources + recipe.corpus.general:
+        for split in rows(source) if source.benchmark else ():
+            yield Trained(
+                benchmark=split.dataset.benchmark,
+                subset=split.dataset.subset,
+                split=split.split,
+                protocol=source.field or "context",
+                use="mixture",
+                source=split.source,
+                rows=len(split.questions),
+                sha256=split.digest,
+            )
 
 
 def hardware() -> dict[str, Any]:

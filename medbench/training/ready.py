@@ -9,7 +9,8 @@ import torch
 
 from medbench.errors import MedbenchError, MissingExtra, RecipeError, TrainingError
 from medbench.recipe import Recipe
-from medbench.training.examples import Examples, build_examples
+from medbench.training.corpus.read import Pretraining, glance, read_corpus
+from medbench.training.examples import Example, build_examples
 from medbench.training.launch import check_launch
 from medbench.training.layout import Layout, choose
 from medbench.training.model import load_config, load_tokenizer
@@ -33,12 +34,14 @@ class Ready:
     """What is trained."""
     tokenizer: Any
     """Its padding token is set; its end of text is the token that answers learn to end with."""
-    examples: Examples
-    """Of an epoch."""
-    held_out: Examples | None
+    examples: Sequence[Example]
+    """Of an epoch; of a corpus, the windows of the first one."""
+    held_out: Sequence[Example] | None
     """What the held-out loss is measured on."""
     layout: Layout
     """How batches are laid out."""
+    corpus: Pretraining | None = None
+    """Of a continued pre-training."""
 
 
 def prepare(recipe: Recipe) -> Ready:
@@ -48,22 +51,28 @@ def prepare(recipe: Recipe) -> Ready:
         MedbenchError: everything that is wrong.
     """
     faults: list[MedbenchError] = []
-    for look in (check_services, check_launch, check_machine, check_settings):
+    for look in (check_services, check_launch, check_machine, check_settings, glance):
         attempt(faults, look, recipe)
     layout = attempt(faults, check_model, recipe)
     tokenizer = attempt(faults, load_tokenizer, recipe)
     found: list[Any] = [None, None]
-    if tokenizer is not None:
+    if tokenizer is not None and recipe.kind == "sft":
         found = [
             attempt(faults, build_examples, recipe, tokenizer, part)
             for part in ("mixture", *(["validation"] if recipe.data.validation else []))
         ]
+    elif tokenizer is not None:
+        attempt(faults, stop_token, tokenizer, recipe)
     if faults:
         raise together(faults)
+    corpus = read_corpus(recipe, tokenizer) if recipe.kind == "pretrain" else None
+    if corpus is not None:
+        found = [corpus.windows, corpus.held_out]
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(stop_token(tokenizer, recipe))
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Ready(recipe, tokenizer, found[0], found[1] if len(found) > 1 else None, layout)
+    held_out = found[1] if len(found) > 1 else None
+    return Ready(recipe, tokenizer, found[0], held_out, layout, corpus)
 
 
 def attempt(faults: list[MedbenchError], look: Callable[..., Any], *arguments: Any) -> Any:
@@ -167,6 +176,12 @@ def check_model(recipe: Recipe) -> Layout:
         )
     if stated in HOLDERS and find_spec(HOLDERS[stated]) is None:
         faults.append(f"training beside {stated} weights needs: pip install {HOLDERS[stated]}")
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
+    if recipe.kind == "pretrain" and context and recipe.data.sequence_length > context:
+        faults.append(
+            f"data.sequence_length: windows of {recipe.data.sequence_length} tokens, and "
+            f"{recipe.model.id} reads {context}"
+        )
     model = skeleton(config, trust_remote_code=recipe.model.trust_remote_code)
     faults += module_faults(model, recipe)
     layout = choose(model, recipe)

@@ -14,8 +14,9 @@ from transformers.utils import logging as transformers_logging
 from medbench.recipe import Recipe
 from medbench.training.arguments import training_arguments
 from medbench.training.batches import Collator
-from medbench.training.checkpoint import begin, publish
+from medbench.training.checkpoint import begin, publish, same_texts
 from medbench.training.examples import IGNORED, Example
+from medbench.training.forgetting import Bookends
 from medbench.training.layout import check_packing
 from medbench.training.loop import Supervised
 from medbench.training.methods import attach
@@ -63,10 +64,12 @@ def train(ready: Ready, checkpoint: Path, *, resume: bool) -> None:
     """
     recipe = ready.recipe
     arguments = training_arguments(recipe, workplace(checkpoint))
-    state = enter(recipe, checkpoint, resume=resume)
+    state = enter(ready, checkpoint, resume=resume)
     trainer = make_trainer(ready, arguments, progress(state) if state else Progress())
     watch = Watch(trainer, recipe)
     trainer.add_callback(watch)
+    if ready.corpus and ready.held_out:
+        trainer.add_callback(Bookends(trainer))
     trainer.train(resume_from_checkpoint=str(state) if state else None)
     done = trainer.add_up()
     assert watch.sharding is not None
@@ -76,17 +79,26 @@ def train(ready: Ready, checkpoint: Path, *, resume: bool) -> None:
         recipe,
         ready.tokenizer,
         checkpoint,
-        lambda: describe(recipe, trainer, len(ready.examples), sharding, done),
+        lambda: describe(
+            recipe,
+            trainer,
+            len(ready.examples),
+            ready.corpus.parts if ready.corpus else (),
+            sharding,
+            done,
+        ),
     )
 
 
-def enter(recipe: Recipe, checkpoint: Path, *, resume: bool) -> Path | None:
+def enter(ready: Ready, checkpoint: Path, *, resume: bool) -> Path | None:
     """Let the first process prepare the folder; return the state to go on from."""
     from accelerate import PartialState
 
     processes = PartialState()
     if processes.is_main_process:
-        begin(recipe, checkpoint, resume=resume)
+        begin(ready.recipe, checkpoint, resume=resume)
+        if ready.corpus:
+            same_texts(ready.corpus.digest, workplace(checkpoint))
     processes.wait_for_everyone()
     return latest(workplace(checkpoint))
 
@@ -99,9 +111,14 @@ def make_trainer(ready: Ready, arguments: Any, done: Progress) -> Supervised:
         model=build(ready),
         args=arguments,
         data_collator=Collator(int(ready.tokenizer.pad_token_id), ready.layout.packing),
-        train_dataset=Levelled(ready.examples, recipe.training.global_batch),
+        train_dataset=ready.corpus.draws(recipe)
+        if ready.corpus
+        else Levelled(ready.examples, recipe.training.global_batch),
         eval_dataset=Levelled(ready.held_out, at_once) if ready.held_out else None,
-        callbacks=[Meter()],
+        general=Levelled(ready.corpus.general, at_once)
+        if ready.corpus and ready.corpus.general
+        else None,
+        callbacks=[Meter(perplexity=ready.corpus is not None)],
         keep=recipe.tracking.keep,
         done=done,
         saved_as=SAVED_AS.get(recipe.training.precision, torch.bfloat16),

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, groupby
-from typing import Any
+from typing import Any, Protocol
 
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from medbench.training.examples import IGNORED, Count, Example, Examples
+from medbench.training.examples import IGNORED, Count, Example
 from medbench.training.stop import special_tokens
 
 __all__ = ["colored", "counts_table", "show"]
@@ -18,7 +18,17 @@ LEARNT = "bold green"
 SPECIAL = "reverse"
 
 
-def show(examples: Examples, tokenizer: Any, number: int, console: Console | None = None) -> None:
+class Counted(Protocol):
+    """Examples of an epoch, and what became of each part's rows."""
+
+    @property
+    def counts(self) -> tuple[Count, ...]:
+        """Of each part, in its order."""
+
+    def __getitem__(self, index: int, /) -> Example: ...
+
+
+def show(examples: Counted, tokenizer: Any, number: int, console: Console | None = None) -> None:
     """Print some examples, from each part of the mixture in turn, and the counts of the parts."""
     console = console or Console()
     for place in places([count.kept for count in examples.counts], number):

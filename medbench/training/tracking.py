@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 
 from medbench.errors import MissingExtra, TrainingError
 from medbench.recipe import Recipe
+from medbench.training.forgetting import perplexity_line
 
 __all__ = ["Meter", "check_services"]
 
@@ -31,9 +32,11 @@ class Meter(TrainerCallback):
 
     Args:
         output: where lines go; a terminal gets one line that moves.
+        perplexity: what is held out is text, so say how likely it is.
     """
 
-    def __init__(self, output: TextIO | None = None) -> None:
+    def __init__(self, output: TextIO | None = None, *, perplexity: bool = False) -> None:
+        self.perplexity = perplexity
         self.output = output or sys.stderr
         self.bar: Any = None
         self.first = (0, 0)
@@ -75,7 +78,9 @@ class Meter(TrainerCallback):
         if "loss" in logs:
             self.show(state, self.line(state, logs))
         elif "eval_loss" in logs:
-            self.say(f"step {state.global_step} · held-out loss {logs['eval_loss']:.4f}")
+            mean = f"held-out loss {logs['eval_loss']:.4f}"
+            said = perplexity_line(logs) if self.perplexity else mean
+            self.say(f"step {state.global_step} · {said}")
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Leave the line as it is."""

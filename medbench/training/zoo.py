@@ -6,6 +6,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from medbench.recipe import Recipe, Reported, load, recipes
+from medbench.training.corpus.sources import source_name
 from medbench.training.estimate import estimate
 
 __all__ = ["zoo_table"]
@@ -58,6 +59,8 @@ def method(recipe: Recipe) -> str:
 
 def data(recipe: Recipe, examples: int) -> str:
     """Name what is trained on, and how much of it."""
+    if recipe.kind == "pretrain":
+        return f"{', '.join(map(source_name, recipe.corpus.sources))}: {examples:,} windows"
     names = dict.fromkeys(f"{one.benchmark} {one.protocol}" for one in recipe.data.mixture)
     return f"{', '.join(names)}: {examples:,}" if names else ""
 

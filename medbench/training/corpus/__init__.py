@@ -1,0 +1,1 @@
+"""Texts for continued pre-training: read, tokenised once, drawn from as windows."""
