@@ -92,8 +92,10 @@ def routing(recipe: Recipe) -> Contradictions:
     method = recipe.method
     count, chosen = method.experts or 0, method.experts_per_token or 0
     keys = ("method.experts_per_token", "method.experts")
-    if chosen > count:
+    if count and chosen > count:
         yield keys, f"{chosen} of {count} experts"
     if method.load_balance and chosen == count:
         keys = ("method.load_balance", *keys)
         yield keys, f"changes nothing: every token passes all {count} experts"
+    if recipe.evaluation.tasks and recipe.evaluation.backend == "vllm":
+        yield ("evaluation.backend", "method.name"), "vLLM runs no mixture of experts; use hf"
