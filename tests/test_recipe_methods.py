@@ -91,28 +91,26 @@ def test_contradictions(method: str, override: str, expected: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("method", "override", "expected"),
+    ("method", "overrides", "expected"),
     [
-        (ORTHOGONAL, "training.weight_decay=0.1", None),
-        (MOLORA, "quantization.load=awq", "experts cannot stand beside awq weights"),
-        (MOLORA, "quantization.load=nf4", None),
+        (MOLORA, ["quantization.load=awq"], "experts cannot stand beside awq weights"),
+        (
+            MOLORA,
+            ["evaluation={tasks: [pubmedqa-letters], backend: vllm}"],
+            "evaluation.backend: vLLM runs no mixture of experts; use hf",
+        ),
+        (
+            ORTHOGONAL,
+            ["method.freeze_base_experts=true", "training.weight_decay=0.1"],
+            "training.weight_decay: it would shrink the base experts",
+        ),
     ],
 )
 def test_with_other_sections(
-    method: str, override: str, expected: str | None, tmp_path: Path
+    method: str, overrides: list[str], expected: str, tmp_path: Path
 ) -> None:
-    file = written(tmp_path, method)
-    if expected is None:
-        load(file, [override])
-        return
     with pytest.raises(RecipeError, match=expected):
-        load(file, [override])
-
-
-def test_decay_would_shrink_frozen_experts(tmp_path: Path) -> None:
-    settings = ["method.freeze_base_experts=true", "training.weight_decay=0.1"]
-    with pytest.raises(RecipeError, match=r"training.weight_decay: it would shrink the base exp"):
-        load(written(tmp_path, ORTHOGONAL), settings)
+        load(written(tmp_path, method), overrides)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 Flaws of the original that are looked at here: no gradient of the orthogonal term where weights are
 sharded (`test_two_processes_learn_as_one`), a loss reported without it
-(`test_the_reported_loss_has_the_term_once`), a loader that cannot be told which experts to take
-(`test_pairs_start_as_the_shared_experts`).
+(`test_the_reported_loss_has_the_term_once`), experts that are found by words in a folder's name
+(`test_pairs_start_as_the_shared_experts`: the recipe names it, and what it holds is checked).
 """
 
 from pathlib import Path

@@ -2,8 +2,7 @@
 
 Flaws of the original that are looked at here: the orthogonal term's gradient is detached under
 ZeRO (`test_gradients_are_those_of_finite_differences`, and with processes in
-`test_training_medcare.py`); the reported loss leaves the term out
-(`test_the_reported_loss_has_the_term_once`); λ₂ is never read (`test_every_weight_counts`).
+`test_training_medcare.py`); λ₂ is never read (`test_every_weight_counts`).
 """
 
 from pathlib import Path
