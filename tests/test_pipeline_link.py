@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from medbench import paths
 from medbench.pipeline.chain import link
 from medbench.pipeline.job import Job, find_jobs
 
@@ -114,6 +115,16 @@ def test_a_folder_in_place_of_a_recipe(tmp_path: Path) -> None:
     jobs, faults = linked(tmp_path, {"two": after("nobody")}, "two", overrides=settings)
     assert not faults and list(jobs) == ["two"]
     assert jobs["two"].recipe.model.weights == str(tmp_path)
+
+
+def test_every_start_of_the_zoo_can_be_linked() -> None:
+    jobs, faults = find_jobs([str(paths.folder("adapters"))], (), Path("out"))
+    assert not faults
+    found, misfits = link(jobs, ())
+    assert not misfits
+    names = [job.name for job in found]
+    assert all(names.index(one) < names.index(job.name) for job in found for one in job.after)
+    assert sum(bool(job.after) for job in found) >= 7
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from medbench.recipe import VIRTUAL_TOKENS, Recipe
 
 __all__ = ["EXPERTS_FROM", "START", "misfits"]
 
-START, EXPERTS_FROM = "model.start.recipe", "method.experts_from"
+START = "model.start.recipe"
+EXPERTS_FROM = "method.experts_from"
 OF_EXPERTS = ("rank", "alpha", "rslora", "shared_experts", "expert_modules")
 """Settings in which shared experts and what starts as they do are alike."""
 

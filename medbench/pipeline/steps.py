@@ -33,7 +33,7 @@ __all__ = [
 TRAIN = "train"
 LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
-NOT_LEARNT = ("model.facts", "model.start.folder", "corpus.facts")
+NOT_LEARNT = ("model.facts", "model.start.folder", "method.experts_from", "corpus.facts")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
 MOST_REASONS = 3
 Split = tuple[str, str, str]
@@ -90,9 +90,9 @@ def train_step(job: Job) -> Step:
 
 def sources(job: Job) -> dict[str, Path]:
     """Return the folders that weights are read from; what others leave may not be there yet."""
-    base = Path(job.recipe.model.weights)
-    is_base = base.is_dir() and base not in job.starts.values()
-    return ({"base": base} if is_base else {}) | dict(job.starts)
+    base, experts = Path(job.recipe.model.weights), job.recipe.method.experts_from
+    found = {"base": base} if base.is_dir() and "start" not in job.starts else {}
+    return found | ({"experts": Path(experts)} if experts else {}) | dict(job.starts)
 
 
 def learnt(recipe: Recipe) -> dict[str, str]:
