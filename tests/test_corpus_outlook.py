@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -92,7 +93,5 @@ def test_replay_and_overlap() -> None:
     half = replace(plain, corpus=replace(plain.corpus, replay=0.5))
     assert outlook(half).windows == 2 * outlook(plain).windows
     overlapping = stated("mmedbench/internlm-7b/pretrain", held_out=0.0)
-    import numpy as np
-
     exact = spread(np.array([25_500]), 2048, 512) * 1_000_000
     assert outlook(overlapping).windows == pytest.approx(int(exact[0]), rel=0.05)

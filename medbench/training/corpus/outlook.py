@@ -56,7 +56,8 @@ def outlook(recipe: Recipe) -> Outlook:
         count, tokens = corpus.facts.texts, corpus.facts.tokens
     else:
         sizes = [size(one) for one in corpus.sources]
-        count, tokens = sum(one for one, _ in sizes), round(sum(tokens for _, tokens in sizes))
+        count = round(sum(one[0] for one in sizes))
+        tokens = round(sum(one[1] for one in sizes))
     kept = count * (1 - corpus.held_out)
     mean = tokens / max(count, 1)
     each = 1.0

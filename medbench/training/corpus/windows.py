@@ -49,8 +49,10 @@ def random_starts(
     lengths: NDArray[np.int64], window: int, numbers: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Return where windows begin, (N,): any start is as likely, the last one too."""
-    starts = np.maximum(lengths - window, 0) + 1
-    return np.minimum((numbers * starts).astype(np.int64), starts - 1)
+    last: NDArray[np.int64] = np.maximum(lengths - window, 0)
+    drawn: NDArray[np.int64] = (numbers * (last + 1)).astype(np.int64)
+    drawn = np.minimum(drawn, last)  # a number just below 1 may be rounded up
+    return drawn
 
 
 def spread(lengths: NDArray[np.int64], window: int, overlap: int) -> NDArray[np.int64]:
