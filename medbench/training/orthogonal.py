@@ -67,7 +67,8 @@ class Half(nn.Linear):
 
     def term(self, base: Tensor, own: Tensor, method: Method) -> Tensor:
         """Return the fresh half's norm times λ₂, as O-LoRA has it."""
-        return method.l2 * own.norm()
+        norm: Tensor = own.norm()
+        return method.l2 * norm
 
 
 class Down(Half):
@@ -119,7 +120,7 @@ def pair(model: Any, recipe: Recipe) -> None:
     method = recipe.method
     learnt = shared_experts(Path(method.experts_from or ""))
     penalties = Penalties.on(model) if method.orthogonality or method.l2 else None
-    layers = {
+    layers: dict[str, Any] = {
         name.removeprefix(OF_PEFT): layer
         for name, layer in model.named_modules()
         if isinstance(layer, LoraLayer)
