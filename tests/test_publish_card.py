@@ -1,6 +1,7 @@
 """The card and the records: what they say, what they leave out, and that no name breaks them."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +20,14 @@ from medbench.publish.candidate import Candidate
 from medbench.publish.card.card import model_card
 from medbench.publish.card.energy import most_energy
 from medbench.publish.card.markdown import block, without_folders
-from medbench.publish.card.snippets import load_in_python, load_in_vllm
+from medbench.publish.card.snippets import load_in_python, load_in_vllm, score_command
 from medbench.publish.card.subject import Subject
 from medbench.publish.gates import Finding
 from medbench.publish.licences import known_licences, terms
 from medbench.publish.records import eval_results, every_eval_ever
 from medbench.publish.scores import scores_of
 from medbench.recipe import load
+from tests.adapted_models import point
 from tests.compared_runs import two_runs
 from tests.publications import make_checkpoint
 
@@ -178,6 +180,16 @@ def test_snippets_are_programs(folder: Path) -> None:
     code = load_in_python(subject(folder, recipe=chat))
     compile(code, "card", "exec")
     assert "apply_chat_template" in code and r'"say \"A\""' in code
+
+
+def test_a_mixture_is_read_by_those_who_know_it(folder: Path, tmp_path: Path) -> None:
+    mixture = shutil.copytree(folder, tmp_path / "mixture")
+    point(mixture, peft_type="MOLORA")
+    for one, is_mixture in ((folder, False), (mixture, True)):
+        code, command = load_in_python(subject(one)), score_command(subject(one))
+        assert code.startswith("import medbench.molora") == is_mixture
+        assert ("--model medbench-hf" in command) == is_mixture
+        assert ("--model hf" in command) != is_mixture
 
 
 def test_vllm_is_told_where_it_cannot(folder: Path, tmp_path: Path) -> None:
