@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medbench.training.corpus.papers import paper_text, without
@@ -106,6 +106,7 @@ def test_faults(paper: dict[str, Any], expected: str) -> None:
         paper_text(paper)
 
 
+@settings(deadline=None)
 @given(
     st.text("ab ([,;])", max_size=40),
     st.lists(st.tuples(st.integers(0, 40), st.integers(0, 8)), max_size=6),

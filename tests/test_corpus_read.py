@@ -141,7 +141,7 @@ def test_a_benchmark_as_corpus(recipe: Path) -> None:
         (["training.neftune_alpha=5"], ["the noise is for answers to instructions"]),
         (
             ["corpus.held_out=0", "tracking.validate_every=2"],
-            ["tracking.validate_every: changes nothing: nothing is held out: data.validation, or"],
+            ["tracking.validate_every: changes nothing: there is no data.validation, nor, with"],
         ),
         (["corpus.replay=1"], ["corpus.replay: 1.0 must be at least 0 and less than 1"]),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -79,6 +79,7 @@ def test_new_windows_each_epoch(tmp_path: Path) -> None:
     assert len({found.draw(epoch, 0).source for epoch in range(20)}) > 15
 
 
+@settings(deadline=None)
 @given(lengths=LENGTHS, window=st.integers(2, 20), data=st.data())
 def test_overlapping_windows_cover_a_text(
     lengths: list[int], window: int, data: st.DataObject
@@ -102,6 +103,7 @@ def test_the_original_s_overlap(tmp_path: Path) -> None:
     assert "".join(read(one) for one in found).count("¶") == 3
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.integers(1, 20), st.integers(0, 2**32), st.integers(0, 50))
 def test_starts_stay_inside(lengths: list[int], window: int, seed: int, epoch: int) -> None:
     drawn = uniform(seed, epoch, "start", len(lengths))

@@ -12,7 +12,10 @@ import torch
 
 from medbench.checkpoint import read
 from medbench.errors import TrainingError
-from medbench.recipe import load, to_yaml
+from medbench.pipeline.job import Job
+from medbench.pipeline.state import State
+from medbench.pipeline.steps import made_of, train_step
+from medbench.recipe import Recipe, load, to_yaml
 from medbench.training import loop, loss
 from medbench.training.corpus.read import read_corpus
 from medbench.training.forgetting import perplexities, perplexity_line
@@ -137,8 +140,29 @@ def test_checkpoint(recipe: Path, tmp_path: Path, capfd: Any) -> None:
                 total, count = total + mean * (ids.numel() - 1), count + ids.numel() - 1
             assert measured[name][when] == pytest.approx(math.exp(total / count), rel=2e-3)
     assert measured["sources"]["after"] < measured["sources"]["before"] / 2
+    made = made_of(job(asked, recipe, "out"), State(tmp_path / "x.json")).inputs
+    assert made.items() <= inputs(asked, recipe).items(), "what is done is not done again"
     told = capfd.readouterr().err
     assert "step 0 · perplexity on held-out text: sources " in told and "step 12 · perp" in told
+
+
+def job(asked: Recipe, file: Path, name: str = "pretrain") -> Job:
+    return Job(name, asked, file, (), file.parent)
+
+
+def inputs(asked: Recipe, file: Path) -> dict[str, str]:
+    """Return what `medbench run` takes a training to depend on."""
+    return train_step(job(asked, file)).inputs(State(file.parent / "x.json"))
+
+
+def test_a_corpus_that_changed_is_trained_on_again(recipe: Path, tmp_path: Path) -> None:
+    asked = load(recipe)
+    before = inputs(asked, recipe)
+    write_lines(tmp_path / "general.jsonl", sentences(MEDICAL, 9, 0))
+    after = inputs(asked, recipe)
+    assert {key for key in before if before[key] != after[key]} == {"corpus general.jsonl"}
+    own = inputs(load(recipe, ["corpus.sources=[{benchmark: pubmedqa}]"]), recipe)
+    assert {"rows pubmedqa/labeled train", "corpus pubmedqa train context"} <= set(own)
 
 
 def test_other_texts_are_not_gone_on_with(

@@ -67,7 +67,7 @@ USES = (
     Use(
         r"tracking\.(validate_every|keep_best)",
         lambda r: r.measures,
-        "nothing is held out: data.validation, or pretrain's corpus.held_out",
+        "there is no data.validation, nor, with kind pretrain, corpus.held_out",
     ),
     Use(
         r"launch\.offload",
