@@ -77,12 +77,6 @@ def test_same_answers_from_a_fresh_cache(hub: WritableHub, published: Path) -> N
     score_again(hub, published, *TASKS)
 
 
-def stranger(hub: WritableHub, home: Path, *words: object) -> tuple[int, str, str]:
-    """Verify what is published, in a fresh cache."""
-    with Client(hub, home) as client:
-        return client("verify", REPO, "--share", 1, *words)
-
-
 def replaced(hub: WritableHub, pattern: str, change: Callable[[bytes], bytes]) -> str:
     """Change a published file behind its publisher's back; return the commit before."""
     there = hub.repositories["models", REPO]
@@ -107,18 +101,19 @@ def other_weights(weights: bytes) -> bytes:
 
 
 def test_a_stranger_verifies_by_download(hub: WritableHub, published: Path) -> None:
-    code, out, err = stranger(hub, published / "first", "--seed", 3)
-    assert code == 0, err
-    assert "agrees with what was published" in out and "12 of 12 published questions" in out
-    before = replaced(hub, "results/samples_usmle_*", other_answers)
-    code, out, err = stranger(hub, published / "second")
-    assert code == 1 and "of the answers differ from those published; 5.0% may" in err
-    assert "usmle 0: published" in out and "agrees" not in out
-    code, out, err = stranger(hub, published / "second", "--revision", before)
-    assert code == 0, err
-    replaced(hub, "adapter_model.safetensors", other_weights)
-    code, out, err = stranger(hub, published / "second")
-    assert code == 1 and "was measured with other weights: adapter_model.safetensors" in err
+    words = ("verify", REPO, "--share", 1, "--seed", 3)
+    with Client(hub, published / "stranger") as client:
+        code, out, err = client(*words)
+        assert code == 0, err
+        assert "agrees with what was published" in out and "12 of 12 published questions" in out
+        before = replaced(hub, "results/samples_usmle_*", other_answers)
+        code, out, err = client(*words)
+        assert code == 1 and "of the answers differ from those published; 5.0% may" in err
+        assert "usmle 0: published" in out and "agrees" not in out
+        hub.repositories["models", REPO].refs[MAIN] = before
+        replaced(hub, "adapter_model.safetensors", other_weights)
+        code, out, err = client(*words)
+        assert code == 1 and "was measured with other weights: adapter_model.safetensors" in err
     hub.repositories["models", REPO].refs[MAIN] = before
 
 
@@ -155,5 +150,6 @@ def test_same_answers_of_a_real_model(tmp_path: Path) -> None:
     with WritableHub() as hub:
         publish_scored(hub, smollm2(), tmp_path, *tasks)
         score_again(hub, tmp_path, *tasks)
-        code, out, err = stranger(hub, tmp_path / "stranger")
-        assert code == 0 and "3 of 3 published questions" in out, err
+        with Client(hub, tmp_path / "stranger") as client:
+            code, out, err = client("verify", REPO, "--share", 1)
+            assert code == 0 and "3 of 3 published questions" in out, err

@@ -130,7 +130,8 @@ def load_in_vllm(subject: Subject) -> str:
     program = (
         f"{load}\n"
         f"prompt = {literal(prompt(subject))}\n"
-        f"answers = {ask}, {settings}{more})\nprint(answers[0].outputs[0].text)"
+        f"settings = {settings}\n"
+        f"answers = {ask}, settings{more})\nprint(answers[0].outputs[0].text)"
     )
     guard = 'if __name__ == "__main__":  # vLLM starts processes that read this file again'
     return f"{imports}\n{guard}\n{indent(program, '    ')}"
