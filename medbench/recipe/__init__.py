@@ -1,5 +1,6 @@
 """Recipes: what is run, as a file that anybody can read (adapters/README.md)."""
 
+from medbench.recipe.federated import Federated, Privacy
 from medbench.recipe.load import load, recipes, to_yaml
 from medbench.recipe.model import Facts, Model, Quantization, Tokenizer
 from medbench.recipe.schema import (
@@ -22,10 +23,12 @@ __all__ = [
     "Data",
     "Evaluation",
     "Facts",
+    "Federated",
     "Launch",
     "Method",
     "Mixed",
     "Model",
+    "Privacy",
     "Quantization",
     "Recipe",
     "Reported",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from medbench.recipe.federated import federations
 from medbench.recipe.schema import LOW_RANK, VIRTUAL_TOKENS, Recipe
 
 __all__ = ["contradictions", "idle"]
@@ -28,7 +29,7 @@ class Use(NamedTuple):
 
 USES = (
     Use(
-        r"(data|method|training|tracking)\..*",
+        r"(data|method|training|tracking|federated)\..*",
         lambda r: r.kind != "baseline",
         "kind baseline trains nothing",
     ),
@@ -84,6 +85,21 @@ USES = (
         f"only {', '.join(OFFLOADS)} offload",
     ),
     Use(
+        r"federated\.(alpha|partition_by)",
+        lambda r: r.federated is not None and r.federated.partition == "dirichlet",
+        "only partition dirichlet reads it",
+    ),
+    Use(
+        r"federated\.evaluate_limit",
+        lambda r: r.federated is not None and r.federated.evaluate_every is not None,
+        "there is no federated.evaluate_every",
+    ),
+    Use(
+        r"data\.validation|tracking\..*",
+        lambda r: r.federated is None,
+        "rounds are logged and saved, by federated.save_every and evaluate_every",
+    ),
+    Use(
         r"evaluation\.(?!tasks).*",
         lambda r: bool(r.evaluation.tasks),
         "there are no evaluation.tasks",
@@ -101,7 +117,12 @@ def idle(recipe: Recipe, key: str) -> str | None:
 
 def contradictions(recipe: Recipe) -> Contradictions:
     """Yield (keys, message) of settings that do not go together; the message is for the first."""
-    for rules in (methods, quantizations, machines, *([trainings] if recipe.kind == "sft" else [])):
+    for rules in (
+        methods,
+        quantizations,
+        machines,
+        *([trainings, federations] if recipe.kind == "sft" else []),
+    ):
         yield from rules(recipe)
     if recipe.kind == "baseline" and not recipe.evaluation.tasks:
         yield ("evaluation.tasks", "kind"), "a baseline is only scored: name at least one task"

@@ -41,8 +41,12 @@ class Ready:
     """How batches are laid out."""
 
 
-def prepare(recipe: Recipe) -> Ready:
+def prepare(recipe: Recipe, *, reads_rows: bool = True) -> Ready:
     """Check a recipe against this machine, its model and its data, and read the examples.
+
+    Args:
+        recipe: what is trained.
+        reads_rows: no examples without; they are others' then.
 
     Raises:
         MedbenchError: everything that is wrong.
@@ -52,8 +56,8 @@ def prepare(recipe: Recipe) -> Ready:
         attempt(faults, look, recipe)
     layout = attempt(faults, check_model, recipe)
     tokenizer = attempt(faults, load_tokenizer, recipe)
-    found: list[Any] = [None, None]
-    if tokenizer is not None:
+    found: list[Any] = [Examples([], [])]
+    if tokenizer is not None and reads_rows:
         found = [
             attempt(faults, build_examples, recipe, tokenizer, part)
             for part in ("mixture", *(["validation"] if recipe.data.validation else []))
