@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, Message, RecordDict
+from flwr.common.serde import message_to_proto
 
 from medbench.federated.low_rank import Tensors
 
@@ -60,8 +61,5 @@ def tensor_bytes(content: RecordDict) -> int:
 
 
 def whole_bytes(message: Message) -> int:
-    """Return the bytes of all that a message's records hold, names included."""
-    if message.has_error():
-        return len(message.error.reason or "")
-    parts = message.content.values()
-    return sum(part.count_bytes() for part in parts)
+    """Return the bytes of a message with all its records, as Flower's protocol writes it."""
+    return int(message_to_proto(message).ByteSize())
