@@ -31,7 +31,6 @@ def simulate(asked: Asked) -> Path:
         MedbenchError: what keeps it from starting, or from going on.
     """
     check_flower()
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     from flwr.simulation import run_simulation
 
     from medbench.federated.client import client_app

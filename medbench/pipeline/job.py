@@ -74,6 +74,7 @@ class Job:
     def train_command(self, *, resume: bool) -> list[str]:
         """Return what is typed to train it."""
         words = ["train", str(self.file), *self.overrides, "--output", str(self.folder)]
+        words += ["--federated"] if self.recipe.federated else []
         return [*words, "--resume"] if resume else words
 
     def eval_command(self, variant: str, tasks: Sequence[str]) -> list[str]:

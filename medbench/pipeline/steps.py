@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 TRAIN = "train"
-LEARNT = ("kind", "model", "quantization", "data", "method", "training")
+LEARNT = ("kind", "model", "quantization", "data", "method", "training", "federated")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
 MOST_REASONS = 3
