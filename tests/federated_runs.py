@@ -1,4 +1,4 @@
-"""A small federated training: four clients on the packaged rows, in this process or by Flower."""
+"""Federated training inside one process: real server, real clients, no network between them."""
 
 import copy
 from collections.abc import Callable, Iterable
@@ -11,32 +11,6 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from medbench.federated.asked import Asked
 from medbench.federated.client import client_app
-
-RECIPE = """
-model: {{id: {model}, layer_class: LlamaDecoderLayer, architecture: LlamaForCausalLM}}
-data:
-  mixture:
-    - {{benchmark: mmedbench, subsets: [english], protocol: letters}}
-    - {{benchmark: pubmedqa, protocol: letters}}
-  sequence_length: 1024
-method: {{name: lora, rank: 4, alpha: 8, dropout: 0.1, target_modules: [q_proj, v_proj]}}
-training:
-  global_batch: 2
-  per_device_batch: 1
-  max_steps: 2
-  learning_rate: 3e-2
-  schedule: constant
-  precision: float32
-federated: {{clients: 4, rounds: 2, fraction: 0.5, save_every: 1, timeout: 60}}
-"""
-
-
-def write_recipe(model: Path, folder: Path) -> Path:
-    """Write the recipe of a training that takes seconds."""
-    file = folder / "federated.yaml"
-    file.write_text(RECIPE.format(model=model), encoding="utf-8")
-    return file
-
 
 def asked(recipe: Path, output: Path, *overrides: str, resume: bool = False) -> Asked:
     """Return what is to be done with it."""

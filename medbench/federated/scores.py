@@ -7,11 +7,12 @@ from typing import Literal
 from medbench.engine.evaluate import evaluate
 from medbench.engine.run import Run
 from medbench.recipe import Recipe
-from medbench.results import read_results
+from medbench.results import Score, read_results
 
 __all__ = ["score"]
 
 ACCURACY = "acc"
+OWN_FILTERS = ("none", "extract")
 AT_LOAD = ("nf4", "fp4", "int8")
 
 
@@ -48,4 +49,9 @@ def score(recipe: Recipe, adapter: Path) -> dict[str, float]:
             output=Path(scratch),
         )
         found = read_results([one.path for one in evaluate(run)])
-    return {one.task: one.value for one in found.scores if one.metric == ACCURACY}
+    return {name(one): one.value for one in found.scores if one.metric == ACCURACY}
+
+
+def name(score: Score) -> str:
+    """Return the task; and how answers were read, where that is the original's way."""
+    return score.task if score.filter in OWN_FILTERS else f"{score.task} {score.filter}"
