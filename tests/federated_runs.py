@@ -12,6 +12,7 @@ from flwr.supercore.task_identity import TaskIdentity
 from medbench.federated.asked import Asked
 from medbench.federated.client import client_app
 
+
 def asked(recipe: Path, output: Path, *overrides: str, resume: bool = False) -> Asked:
     """Return what is to be done with it."""
     return Asked(str(recipe), overrides, output, resume)

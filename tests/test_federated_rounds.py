@@ -1,5 +1,6 @@
 """Whole runs in one process: checkpoints, seeds, aggregation, what a message holds, resuming."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def test_secure_aggregation(recipe: Path, tmp_path: Path) -> None:
     for reply in grid.received:
         assert all(not part for part in reply.content.array_records.values())
     masked = [
-        np.load(__import__("io").BytesIO(one), allow_pickle=False)
+        np.load(io.BytesIO(one), allow_pickle=False)
         for reply in grid.received
         for part in reply.content.config_records.values()
         for one in part.get("masked_params", [])
@@ -160,9 +161,8 @@ def test_secure_aggregation(recipe: Path, tmp_path: Path) -> None:
 def test_privacy_bounds_and_blurs(recipe: Path, tmp_path: Path) -> None:
     """Clipped to almost nothing, only noise of the stated size is left; it differs each time."""
     key = "federated.privacy={clipping_norm: 1e-6, noise_multiplier: 1000}"
-    for name in ("a", "b"):
-        run(recipe, tmp_path / name, ALL, "federated.rounds=1", key)
-    start = run(recipe, tmp_path / "one", ALL, "federated.rounds=1").sent[-1].content["arrays"]
+    grids = [run(recipe, tmp_path / name, ALL, "federated.rounds=1", key) for name in ("a", "b")]
+    start = grids[0].sent[-1].content["arrays"]
     moved = np.concatenate(
         [(one - start[name].numpy()).ravel() for name, one in tensors(tmp_path / "a").items()]
     )

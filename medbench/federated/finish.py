@@ -87,7 +87,7 @@ def provenance(asked: Asked, ready: Ready, base: Base, rounds: list[Round]) -> P
         loss=rounds[-1].loss,
         held_out_loss=None,
         launch={"strategy": "federated", "clients": federated.clients, "rounds": len(rounds)},
-        communication=travelled(rounds)["tensors_mib"],
+        communication=travelled(rounds)["whole_mib" if federated.secure else "tensors_mib"],
     )
 
 

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 from flwr.app import ArrayRecord, Context, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import DifferentialPrivacyClientSideFixedClipping
@@ -59,7 +58,6 @@ def serve(asked: Asked, grid: Any) -> None:
     wire = Wire(grid, list(rows.values()) if federated.secure else None)
     strategy: Any = Rounds(recipe, nodes, rounds)
     if federated.privacy is not None:
-        np.random.seed()  # noise that the recipe's seed tells would hide nothing
         strategy = DifferentialPrivacyClientSideFixedClipping(
             strategy,
             federated.privacy.noise_multiplier,

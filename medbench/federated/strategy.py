@@ -93,6 +93,8 @@ class Rounds(FedProx):  # type: ignore[misc, unused-ignore]
         found = decode(arrays)
         if not self.federated.secure:
             found |= self.products(found, [decode(one.content[ARRAYS]) for one in messages])
+        if self.federated.privacy is not None:
+            np.random.seed()  # the noise comes next; one that a known seed tells would hide nothing
         return record(found), metrics
 
     def usable(self, replies: Iterable[Message]) -> list[tuple[int, Message]]:
