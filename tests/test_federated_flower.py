@@ -94,6 +94,17 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with socket.socket() as one:
+            if one.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < deadline, "nobody listens"
+        time.sleep(0.5)
+
+
 @contextmanager
 def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[None]:
     """Run programs, each with a log of its own; end them and what they started."""
@@ -143,6 +154,7 @@ def test_two_supernodes(recipe: Path, tmp_path: Path) -> None:
     words = " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
     app = str(paths.folder("train") / "federated")
     with started(programs, tmp_path):
+        wait_for(control)
         asks: dict[str, Any] = {"capture_output": True, "text": True, "cwd": tmp_path}
         done = subprocess.run(
             [str(BIN / "flwr"), "run", app, "loopback", "--run-config", words],

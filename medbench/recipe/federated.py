@@ -73,8 +73,8 @@ def federations(recipe: "Recipe") -> Iterator[tuple[tuple[str, ...], str]]:
     federated, training = recipe.federated, recipe.training
     if federated is None:
         return
-    keys = ("federated", "method.name")
     if recipe.method.name not in ("lora", "rslora", "dora", "qlora"):
+        keys: tuple[str, ...] = ("federated", "method.name")
         yield keys, f"clients exchange low-rank adapters; method {recipe.method.name} trains none"
     if training.max_steps is None:
         yield ("training.max_steps", "federated"), "how long is a client's turn? name its steps"
@@ -98,7 +98,7 @@ def protections(federated: Federated) -> Iterator[tuple[tuple[str, ...], str]]:
     wanted = {"secure": federated.secure, "privacy": federated.privacy is not None}
     for name in (one for one, is_on in wanted.items() if is_on):
         if federated.aggregation != "mean":
-            keys = (f"federated.{name}", "federated.aggregation")
+            keys: tuple[str, ...] = (f"federated.{name}", "federated.aggregation")
             yield keys, f"needs aggregation mean, not {federated.aggregation}"
         if federated.message != "float32":
             keys = (f"federated.{name}", "federated.message")
