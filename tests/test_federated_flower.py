@@ -132,29 +132,34 @@ def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[None]:
 
 def test_two_supernodes(recipe: Path, tmp_path: Path) -> None:
     """`flwr run` on the app of train/federated, with clients in processes of their own."""
-    runtime, fleet, control, *own = free_ports(5)
+    port, *own = free_ports(3)
     overrides = ("federated.clients=2", "federated.fraction=1", "federated.timeout=300")
-    node = ["flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{fleet}"]
+    node = ["flower-supernode", "--insecure", "--superlink", f"127.0.0.1:{port}"]
     programs: list[list[str]] = [
-        ["flower-superlink", "--insecure", "--port", str(runtime), "--fleet-api-address",
-         f"127.0.0.1:{fleet}", "--control-api-address", f"127.0.0.1:{control}"],
+        ["flower-superlink", "--insecure", "--port", str(port)],
         *(
-            [*node, "--port", str(port), "--node-config", f"partition-id={one} num-partitions=2"]
-            for one, port in enumerate(own)
+            [
+                *node,
+                "--port",
+                str(own_port),
+                "--node-config",
+                f"partition-id={one} num-partitions=2",
+            ]
+            for one, own_port in enumerate(own)
         ),
-    ]  # fmt: skip
+    ]
     home = tmp_path / "flwr"
     home.mkdir()
     (home / "config.toml").write_text(
         f'[superlink]\ndefault = "loopback"\n[superlink.loopback]\n'
-        f'address = "127.0.0.1:{control}"\ninsecure = true\n'
+        f'address = "127.0.0.1:{port}"\ninsecure = true\n'
     )
     settings = {"recipe": str(recipe), "overrides": " ".join(overrides),
                 "output": str(tmp_path / "two")}  # fmt: skip
     words = " ".join(f"{name}={json.dumps(value)}" for name, value in settings.items())
     app = str(paths.folder("train") / "federated")
     with started(programs, tmp_path):
-        wait_for(control)
+        wait_for(port)
         asks: dict[str, Any] = {"capture_output": True, "text": True, "cwd": tmp_path}
         done = subprocess.run(
             [str(BIN / "flwr"), "run", app, "loopback", "--run-config", words],

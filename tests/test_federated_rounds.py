@@ -14,7 +14,7 @@ from flwr.app import Message
 
 from medbench import checkpoint
 from medbench.errors import TrainingError
-from medbench.federated import server
+from medbench.federated import server, worker
 from medbench.federated.server import serve
 from tests.federated_recipe import write_recipe
 from tests.federated_runs import Loopback, asked
@@ -168,6 +168,36 @@ def test_privacy_bounds_and_blurs(recipe: Path, tmp_path: Path) -> None:
     )
     assert moved.std() == pytest.approx(1e-6 * 1000 / 4, rel=0.1)
     assert furthest(tmp_path / "a", tmp_path / "b") > 0, "the seed is no secret"
+
+
+def test_scores_between_rounds(recipe: Path, tmp_path: Path) -> None:
+    """On the project's own tasks; the engine reads the round's adapter from the disk."""
+    tasks = "evaluation={tasks: [pubmedqa-letters, usmle-flowertune], limit: 4}"
+    every = ("federated.evaluate_every=2", "federated.evaluate_limit=2", "federated.rounds=3")
+    run(recipe, tmp_path / "a", tasks, *every)
+    found = [one["scores"] for one in told(tmp_path / "a")["rounds"]]
+    assert found[0] == {}, "after every second round, and the last"
+    for scores in found[1:]:
+        assert set(scores) == {"pubmedqa-letters", "usmle-flowertune", "usmle-flowertune original"}
+        assert set(scores.values()) <= {0.0, 0.5, 1.0}
+    log = json.loads((tmp_path / "a" / checkpoint.STATE).read_text())["log_history"]
+    assert log[2]["eval_pubmedqa-letters"] == found[2]["pubmedqa-letters"]
+
+
+def test_dora_beside_four_bits_and_one_base_a_process(
+    wide_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The published run's method; four turns load the base once, and the server once."""
+    loads = []
+    load = worker.build
+    monkeypatch.setattr(worker, "build", lambda ready: loads.append(ready) or load(ready))
+    recipe = write_recipe(wide_model, tmp_path)
+    run(recipe, tmp_path / "a", "method.name=dora", "quantization.load=fp4",
+        "training.precision=bfloat16")  # fmt: skip
+    assert len(loads) == 2
+    names = tensors(tmp_path / "a")
+    assert sum("lora_magnitude_vector" in name for name in names) == 4
+    assert all(np.abs(one).max() > 0 for name, one in names.items() if "lora_B" in name)
 
 
 def test_a_killed_server_goes_on(
