@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("flwr", reason="pip install 'medbench[federated]'")
 from flwr.app import Array, Error, Message, MetricRecord, RecordDict
+from flwr.app.message.message import make_message
 
 from medbench.errors import RecipeError, TrainingError
 from medbench.federated.server import introduced, serve
@@ -26,7 +27,8 @@ def recipe(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def fail(reply: Message) -> Message:
-    return Message(Error(code=2, reason="<class 'x.OutOfMemory'>:<'no room'>"), reply_to=reply)
+    error = Error(code=2, reason="<class 'x.OutOfMemory'>:<'no room'>")
+    return make_message(reply.metadata, error=error)
 
 
 def silent(reply: Message) -> None:
@@ -66,7 +68,8 @@ def no_examples(reply: Message) -> Message:
 
 
 def something_else(reply: Message) -> Message:
-    return Message(RecordDict({"metrics": MetricRecord({"num-examples": 1})}), reply_to=reply)
+    reply.content = RecordDict({"metrics": MetricRecord({"num-examples": 1})})
+    return reply
 
 
 FAULTS: dict[Any, str] = {

@@ -127,7 +127,10 @@ def started(commands: Sequence[Sequence[str]], folder: Path) -> Iterator[None]:
         for one in processes:
             os.killpg(one.pid, signal.SIGTERM)
         for one in processes:
-            one.wait(30)
+            try:
+                one.wait(30)
+            except subprocess.TimeoutExpired:
+                os.killpg(one.pid, signal.SIGKILL)
 
 
 def test_two_supernodes(recipe: Path, tmp_path: Path) -> None:
