@@ -1,6 +1,6 @@
 # make demo       a real model, scored, fine-tuned, scored again, on the packaged questions: table, figures
 # make test       what CI runs: lint, types, tests; under 20 minutes on 2 cores
-# make test-all   also the slow tests: vLLM, a served model, DeepSpeed
+# make test-all   also the slow tests: vLLM, a served model, DeepSpeed, Flower
 # make check      lint, types, generated documents, the leaderboard
 # make docs       write the generated parts of the documents; make board: and the leaderboard, its pictures
 # make clean      remove what the others made
@@ -12,6 +12,7 @@ MODEL ?= smollm2
 BIN := .venv/bin
 VLLM_BIN := .venv-vllm/bin
 TRAIN_BIN := .venv-train/bin
+FEDERATED_BIN := .venv-federated/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: demo test test-all check docs board clean
@@ -26,10 +27,11 @@ demo: .venv/installed
 test: check
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
 
-test-all: check .venv-vllm/installed .venv-train/installed
+test-all: check .venv-vllm/installed .venv-train/installed .venv-federated/installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(VLLM_BIN)/python -m pytest tests/test_backends.py tests/test_publish_vllm.py
 	$(TRAIN_BIN)/python -m pytest tests/test_training_deepspeed.py
+	$(FEDERATED_BIN)/python -m pytest tests/test_federated_*.py
 
 check: .venv/installed
 	$(BIN)/ruff check
@@ -68,5 +70,15 @@ board: .venv/installed
 	$(TRAIN_BIN)/python $(PIP_INSTALL) --editable '.[dev,deepspeed]'
 	touch $@
 
+# Flower wants older protobuf, packaging, rich, typer, fastapi and datasets than the others were seen with.
+.venv-federated/installed: pyproject.toml constraints.txt constraints-federated.txt
+	$(PYTHON) -m venv .venv-federated
+	awk -F== 'NR == FNR { own[$$1] } NR == FNR || !($$1 in own)' constraints-federated.txt constraints.txt \
+		> .venv-federated/constraints.txt
+	$(FEDERATED_BIN)/python -m pip install --quiet --constraint .venv-federated/constraints.txt torch
+	$(FEDERATED_BIN)/python -m pip install --quiet --constraint .venv-federated/constraints.txt \
+		--editable '.[dev,federated]'
+	touch $@
+
 clean:
-	rm -rf .venv .venv-vllm .venv-train build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .venv-train .venv-federated build dist runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,6 +9,7 @@ from pathlib import Path
 from medbench import __version__
 from medbench.engine.ask_command import add_ask
 from medbench.errors import MedbenchError, ResultError
+from medbench.federated.command import add_federated
 from medbench.leaderboard.command import add_add, add_check
 from medbench.paths import CONTENT_FOLDERS
 from medbench.pipeline.command import add_run
@@ -62,7 +63,9 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"medbench {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command_name")
     add_eval(commands.add_parser("eval", help="score a model on medical tasks"))
-    add_train(commands.add_parser("train", help="fine-tune a model as a recipe says"))
+    training = commands.add_parser("train", help="fine-tune a model as a recipe says")
+    add_train(training)
+    add_federated(training)
     add_run(commands.add_parser("run", help="train, evaluate, compare: what was not done yet"))
     add_merge(commands.add_parser("merge", help="make an adapter part of its base"))
     add_ask(commands.add_parser("ask", help="put one question to a model"))

@@ -52,7 +52,8 @@ def test_recipe(path: Path, tmp_path: Path) -> None:
     assert recipe.name == name(path)
     first = path.read_text(encoding="utf-8").splitlines()[0]
     verb = "run" if recipe.kind == "baseline" or recipe.model.start else "train"
-    assert first == f"# medbench {verb} adapters/{recipe.name}.yaml"
+    flag = " --federated" if recipe.federated else ""
+    assert first == f"# medbench {verb} adapters/{recipe.name}.yaml{flag}"
     again = tmp_path / "recipe.yaml"
     again.write_text(to_yaml(recipe), encoding="utf-8")
     assert load(again) == recipe

@@ -15,7 +15,7 @@ ROWS = [
     {"__main__", "docs"},
     {"cli"},
     {"publish"},
-    {"pipeline", "leaderboard"},
+    {"pipeline", "leaderboard", "federated"},
     {"report", "engine", "training"},
     {"scoring", "data", "drawing", "molora"},
     {"recipe", "checkpoint", "results", "reported", "question"},
@@ -23,11 +23,12 @@ ROWS = [
     {"errors", "paths", "__version__"},
 ]
 RANK = {part: rank for rank, row in enumerate(ROWS) for part in row}
-RUNS_MODELS = ("engine/", "training/", "publish/gates/", "molora.py")
+RUNS_MODELS = ("engine/", "training/", "federated/", "publish/gates/", "molora.py")
 HOMES = {
     **dict.fromkeys(("torch", "transformers"), (*RUNS_MODELS, "scoring/rationale.py")),
     **dict.fromkeys(("peft", "accelerate", "bitsandbytes"), RUNS_MODELS),
     **dict.fromkeys(("lm_eval", "vllm"), ("engine/", "pipeline/steps.py")),
+    **dict.fromkeys(("flwr", "flwr_datasets", "ray"), "federated/"),
     "matplotlib": ("report/", "drawing.py", "training/curve.py"),
     "huggingface_hub": ("data/", "hub/", "publish/"),
 }

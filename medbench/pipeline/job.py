@@ -90,6 +90,7 @@ class Job:
         """Return what is typed to train it."""
         settings = (*self.overrides, *self.links)
         words = ["train", str(self.file), *settings, "--output", str(self.folder)]
+        words += ["--federated"] if self.recipe.federated else []
         return [*words, "--resume"] if resume else words
 
     def merge_command(self, part: str, folder: Path) -> list[str]:

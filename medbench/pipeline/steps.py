@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 TRAIN = "train"
-LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training")
+LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training", "federated")
 """Sections of a recipe that change what is learnt; machines and logs do not."""
 NOT_LEARNT = ("model.facts", "model.start.folder", "method.experts_from", "corpus.facts")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")

@@ -3,6 +3,7 @@
 import re
 
 from medbench.recipe.corpora import corpora
+from medbench.recipe.federated import federations
 from medbench.recipe.method_rules import METHOD_USES, Contradictions, Use, methods
 from medbench.recipe.schema import Recipe
 
@@ -16,7 +17,7 @@ OFFLOADS = (*SHARDED, "deepspeed_zero2")
 
 USES = (
     Use(
-        r"(data|method|training|tracking)\..*",
+        r"(data|method|training|tracking|federated)\..*",
         lambda r: r.kind != "baseline",
         "kind baseline trains nothing",
     ),
@@ -75,6 +76,21 @@ USES = (
         f"only {', '.join(OFFLOADS)} offload",
     ),
     Use(
+        r"federated\.(alpha|partition_by)",
+        lambda r: r.federated is not None and r.federated.partition == "dirichlet",
+        "only partition dirichlet reads it",
+    ),
+    Use(
+        r"federated\.evaluate_limit",
+        lambda r: r.federated is not None and r.federated.evaluate_every is not None,
+        "there is no federated.evaluate_every",
+    ),
+    Use(
+        r"data\.validation|tracking\..*",
+        lambda r: r.federated is None,
+        "rounds are logged and saved, by federated.save_every and evaluate_every",
+    ),
+    Use(
         r"evaluation\.(?!tasks).*",
         lambda r: bool(r.evaluation.tasks),
         "there are no evaluation.tasks",
@@ -92,7 +108,7 @@ def idle(recipe: Recipe, key: str) -> str | None:
 
 def contradictions(recipe: Recipe) -> Contradictions:
     """Yield (keys, message) of settings that do not go together; the message is for the first."""
-    of_kind = {"sft": (mixtures, trainings), "pretrain": (corpora, trainings)}
+    of_kind = {"sft": (mixtures, trainings, federations), "pretrain": (corpora, trainings)}
     for rules in (methods, quantizations, machines, *of_kind.get(recipe.kind, ())):
         yield from rules(recipe)
     if recipe.kind == "baseline" and not recipe.evaluation.tasks:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from medbench.recipe.bounds import Amount, Count, Positive, Whole
 from medbench.recipe.corpus import Corpus
+from medbench.recipe.federated import Federated
 from medbench.recipe.method import Method
 from medbench.recipe.model import Model, Quantization
 
@@ -199,6 +200,8 @@ class Recipe:
     """The optimiser and its course."""
     launch: Launch = field(default_factory=Launch)
     """The machines."""
+    federated: Federated | None = None
+    """Clients that keep their rows and train in turns; none: all rows lie in one place."""
     tracking: Tracking = field(default_factory=Tracking)
     """What is written while it runs."""
     evaluation: Evaluation = field(default_factory=Evaluation)

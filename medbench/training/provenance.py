@@ -22,7 +22,7 @@ from medbench.training.lengths import datasets
 from medbench.training.sharding import Sharding
 from medbench.training.states import Progress
 
-__all__ = ["describe", "trained"]
+__all__ = ["base", "describe", "last", "surroundings", "trained"]
 
 PACKAGES = (
     "accelerate",
@@ -30,6 +30,7 @@ PACKAGES = (
     "datasets",
     "deepspeed",
     "flash_attn",
+    "flwr",
     "peft",
     "safetensors",
     "tokenizers",
@@ -58,30 +59,37 @@ def describe(
     """
     log, before = trainer.state.log_history, start(recipe)
     return Provenance(
-        recipe=recipe.name,
-        method=recipe.method.name,
+        **surroundings(recipe, done),
         base=base(recipe, trainer.accelerator.unwrap_model(trainer.model)),
         data=tuple(trained(recipe)),
         examples=examples,
         steps=trainer.state.global_step,
-        tokens=done.tokens,
-        supervised_tokens=done.supervised_tokens,
         loss=last(log, "loss"),
         held_out_loss=last(log, "eval_loss"),
-        seed=recipe.training.seed,
-        seconds=round(done.seconds, 1),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
         launch={**asdict(sharding), "nodes": recipe.launch.nodes, "offload": recipe.launch.offload},
-        hardware=hardware(),
-        packages={name: found for name in PACKAGES if (found := installed(name))},
-        git=git(Path(__file__).parents[2]),
-        medbench=__version__,
         start=before,
         merged=merged(recipe, before),
         corpus=corpus,
         perplexity=perplexities(log, best=recipe.tracking.keep_best) if corpus else {},
     )
+
+
+def surroundings(recipe: Recipe, done: Progress) -> dict[str, Any]:
+    """Return what is told of every training alike: recipe, work, command, machine, versions."""
+    return {
+        "recipe": recipe.name,
+        "method": recipe.method.name,
+        "tokens": done.tokens,
+        "supervised_tokens": done.supervised_tokens,
+        "seed": recipe.training.seed,
+        "seconds": round(done.seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": (Path(sys.argv[0]).name, *sys.argv[1:]),
+        "hardware": hardware(),
+        "packages": {name: found for name in PACKAGES if (found := installed(name))},
+        "git": git(Path(__file__).parents[2]),
+        "medbench": __version__,
+    }
 
 
 def start(recipe: Recipe) -> Provenance | None:

@@ -44,8 +44,12 @@ class Ready:
     """Of a continued pre-training."""
 
 
-def prepare(recipe: Recipe) -> Ready:
+def prepare(recipe: Recipe, *, reads_rows: bool = True) -> Ready:
     """Check a recipe against this machine, its model and its data, and read the examples.
+
+    Args:
+        recipe: what is trained.
+        reads_rows: no examples without; they are others' then.
 
     Raises:
         MedbenchError: everything that is wrong.
@@ -55,8 +59,8 @@ def prepare(recipe: Recipe) -> Ready:
         attempt(faults, look, recipe)
     layout = attempt(faults, check_model, recipe)
     tokenizer = attempt(faults, load_tokenizer, recipe)
-    found: list[Any] = [None, None]
-    if tokenizer is not None and recipe.kind == "sft":
+    found: list[Any] = [()]
+    if tokenizer is not None and recipe.kind == "sft" and reads_rows:
         found = [
             attempt(faults, build_examples, recipe, tokenizer, part)
             for part in ("mixture", *(["validation"] if recipe.data.validation else []))

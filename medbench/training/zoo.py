@@ -35,7 +35,7 @@ def row(recipe: Recipe) -> list[str]:
         model(recipe),
         method(recipe),
         data(recipe, expected.examples),
-        f"{expected.steps:,}" if expected.steps else "",
+        steps(recipe, expected.steps),
         f"{devices} × {launch.strategy}" if devices > 1 else "1",
         f"{expected.memory.total:.0f}" if expected.memory else "?",
         str(expected.devices_needed or "?"),
@@ -47,6 +47,13 @@ def model(recipe: Recipe) -> str:
     """Name the model, and what was made of it before."""
     start = recipe.model.start
     return f"{recipe.model.id}, after `{start.recipe}`" if start else recipe.model.id
+
+
+def steps(recipe: Recipe, count: int) -> str:
+    """Return the steps of a run; of federated ones: rounds, clients in each, steps of a turn."""
+    if recipe.federated is None:
+        return f"{count:,}" if count else ""
+    return f"{recipe.federated.rounds} × {recipe.federated.clients_per_round} × {count}"
 
 
 def method(recipe: Recipe) -> str:

@@ -1,0 +1,95 @@
+"""`medbench train RECIPE --federated`: the command line; all that is heavy is imported inside."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medbench.errors import RecipeError
+from medbench.training.command import launch_override, run_train, show_examples
+
+if TYPE_CHECKING:
+    from medbench.recipe import Recipe
+
+__all__ = ["add_federated", "run"]
+
+
+def add_federated(command: argparse.ArgumentParser) -> None:
+    """Add to the description of `medbench train`."""
+    command.add_argument(
+        "--federated", action="store_true", help="among the recipe's clients, simulated here"
+    )
+    command.set_defaults(command=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train in one place, or among clients, or show what would be trained."""
+    from medbench.recipe import load
+
+    overrides = [*options.overrides, *launch_override(options.launch)]
+    recipe = load(options.recipe, overrides)
+    check_place(recipe, is_federated=options.federated)
+    if recipe.federated is None:
+        run_train(options)
+    elif options.dry_run:
+        print(plan_of_rounds(recipe))
+    elif options.show is not None:
+        show_examples(recipe, options.show)
+    else:
+        checkpoint = (options.output or Path("runs") / recipe.name).resolve()
+        start(options.recipe, overrides, checkpoint, resume=options.resume)
+
+
+def check_place(recipe: "Recipe", *, is_federated: bool) -> None:
+    """Refuse to train in one place what is meant for many, and the other way round.
+
+    Raises:
+        RecipeError: says what to type.
+    """
+    federated, training = recipe.federated, recipe.training
+    if is_federated and federated is None:
+        raise RecipeError(f"--federated: {recipe.name} has no section federated: who are clients?")
+    if federated is not None and not is_federated:
+        steps = (training.max_steps or 0) * federated.clients_per_round * federated.rounds
+        raise RecipeError(
+            f"{recipe.name} is federated: add --federated; to train on as many examples in one "
+            f"place: federated=null training.max_steps={steps}"
+        )
+
+
+def plan_of_rounds(recipe: "Recipe") -> str:
+    """Return what one client's turn takes, and what travels, as text."""
+    from tabulate import tabulate
+
+    from medbench.training.command import plan
+
+    table = tabulate(list(travel(recipe)), tablefmt="plain", disable_numparse=True)
+    return f"a client's turn\n{plan(recipe)}\n\nall rounds\n{table}"
+
+
+def travel(recipe: "Recipe") -> Iterator[tuple[str, str]]:
+    """Yield what is sent, as text."""
+    from medbench.federated.traffic import budget
+
+    federated, facts = recipe.federated, recipe.model.facts
+    assert federated is not None
+    yield "rounds", f"{federated.rounds}"
+    yield "clients in each", f"{federated.clients_per_round} of {federated.clients}"
+    if facts:
+        expected = budget(recipe, facts)
+        yield "MiB of an adapter in float32", f"{expected.message:,.2f}"
+        yield "MiB down and up, all rounds", f"{expected.total:,.2f}"
+        yield "as FlowerTune publishes it", f"{expected.published:,.2f}"
+
+
+def start(name: str, overrides: list[str], checkpoint: Path, *, resume: bool) -> None:
+    """Check everything, then train among clients that this machine plays."""
+    from medbench.federated.asked import Asked
+    from medbench.federated.simulate import check_flower, simulate
+    from medbench.recipe import load
+    from medbench.training.ready import prepare
+
+    check_flower()
+    prepare(load(name, overrides))
+    simulate(Asked(name, tuple(overrides), checkpoint, resume))
+    print(f"checkpoint: {checkpoint}")
