@@ -33,7 +33,8 @@ class Proximal(Supervised):
     def __init__(self, *, mu: float, **settings: Any) -> None:
         super().__init__(**settings)
         self.mu = mu
-        self.learnt = [one for one in self.model.parameters() if one.requires_grad]
+        model: Any = self.model
+        self.learnt = [one for one in model.parameters() if one.requires_grad]
         self.begun = [one.detach().clone() for one in self.learnt]
 
     def compute_loss(self, *arguments: Any, **settings: Any) -> Any:
@@ -42,7 +43,7 @@ class Proximal(Supervised):
         Each batch that a step adds up brings its share. What is logged is the loss on the rows.
         """
         loss = super().compute_loss(*arguments, **settings)
-        if not self.mu or not self.model.training:
+        if not self.mu or not torch.is_grad_enabled():
             return loss
         term = proximal_term(self.learnt, self.begun, self.mu)
         share = term / self.current_gradient_accumulation_steps
@@ -51,4 +52,4 @@ class Proximal(Supervised):
     @torch.no_grad()
     def distance(self) -> float:
         """Return how far the weights have gone, in all of them together."""
-        return float(2 * proximal_term(self.learnt, self.begun, 1.0)) ** 0.5
+        return (2 * proximal_term(self.learnt, self.begun, 1.0)).sqrt().item()
