@@ -66,7 +66,7 @@ class MoloraConfig(LoraConfig):
     """How many ranks the LoRA has that every token passes; 0: there is none."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         self.peft_type = Kind.MOLORA
         faults = [name for name in (*PATTERNS, *VARIANTS) if getattr(self, name)]
         if faults:
@@ -147,7 +147,8 @@ class Mixture(LoraVariant):
         routed = inner[..., self.shared_rank :].unflatten(-1, (self.experts, self.rank))
         routed = (routed * gates.to(inner.dtype)[..., None]).flatten(-2)
         inner = torch.cat((shared, routed), dim=-1)
-        return result + module.lora_B[active_adapter](inner) * module.scaling[active_adapter]
+        added: Tensor = module.lora_B[active_adapter](inner) * module.scaling[active_adapter]
+        return result + added
 
     def merge_safe(  # type: ignore[override]
         self, module: Any, active_adapter: str, orig_weight: Tensor
@@ -167,7 +168,7 @@ class Mixture(LoraVariant):
 class MoloraModel(LoraModel):
     """PEFT's LoRA model, with experts beside some layers."""
 
-    def _create_and_replace(
+    def _create_and_replace(  # type: ignore[override]
         self,
         lora_config: Any,
         adapter_name: str,

@@ -67,7 +67,8 @@ class Half(nn.Linear):
 
     def term(self, base: Tensor, own: Tensor, method: Method) -> Tensor:
         """Return the fresh half's norm times λ₂, as O-LoRA has it."""
-        return method.l2 * own.norm()
+        norm: Tensor = own.norm()
+        return method.l2 * norm
 
 
 class Down(Half):
@@ -130,7 +131,9 @@ def pair(model: Any, recipe: Recipe) -> None:
         before = learnt.get(name)
         is_frozen = method.freeze_base_experts and before is not None
         for number, (kind, matrices) in enumerate(((Down, layer.lora_A), (Up, layer.lora_B))):
-            half = kind(matrices[ADAPTER_NAME], is_frozen=is_frozen)
+            linear = matrices[ADAPTER_NAME]
+            assert isinstance(linear, nn.Linear)
+            half = kind(linear, is_frozen=is_frozen)
             half.penalties, half.method = penalties, method
             matrices[ADAPTER_NAME] = half
             if before is not None:

@@ -52,7 +52,7 @@ class Penalties:
 
     def add(self, output: Tensor, term: Tensor) -> Tensor:
         """Hand a term (a scalar) in with a layer's output, which is returned as it was."""
-        handed: Tensor = HandIn.apply(output, term, self)
+        handed: Tensor = HandIn.apply(output, term, self)  # type: ignore[no-untyped-call]
         return handed
 
     def join(self, loss: Tensor, share: float) -> Tensor:
@@ -63,7 +63,7 @@ class Penalties:
         """
         if self.total is None:
             raise TrainingError("the method has a term in the loss, and no layer computed it")
-        joined: Tensor = Join.apply(loss, self, share)
+        joined: Tensor = Join.apply(loss, self, share)  # type: ignore[no-untyped-call]
         return joined
 
 
