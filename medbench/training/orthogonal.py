@@ -131,7 +131,9 @@ def pair(model: Any, recipe: Recipe) -> None:
         before = learnt.get(name)
         is_frozen = method.freeze_base_experts and before is not None
         for number, (kind, matrices) in enumerate(((Down, layer.lora_A), (Up, layer.lora_B))):
-            half = kind(matrices[ADAPTER_NAME], is_frozen=is_frozen)
+            linear = matrices[ADAPTER_NAME]
+            assert isinstance(linear, nn.Linear)
+            half = kind(linear, is_frozen=is_frozen)
             half.penalties, half.method = penalties, method
             matrices[ADAPTER_NAME] = half
             if before is not None:
