@@ -17,12 +17,12 @@ from medbench.recipe import (
     VIRTUAL_TOKENS,
     Facts,
     Method,
+    Model,
     Recipe,
     load,
     recipes,
     to_yaml,
 )
-from medbench.training import methods
 from medbench.training.estimate import estimate
 from medbench.training.memory import adapter_parameters
 
@@ -215,8 +215,10 @@ def adapters() -> list[str]:
 def peft_config(recipe: Recipe, method: Method) -> Any:
     import peft
 
+    from medbench.training import methods
+
     if method.name in EXPERTS:
-        return methods.peft_config(replace(recipe, method=method))
+        return methods.peft_config(Recipe(model=Model(id="x"), method=method))
     if method.name in LOW_RANK:
         return peft.LoraConfig(
             r=method.rank or 0,
@@ -248,15 +250,13 @@ def test_adapter_on_a_tiny_model(recipe_name: str) -> None:
     facts = tiny(recipe.model.facts)
     if recipe.model.architecture == "BloomForCausalLM":
         facts = replace(facts, intermediate_size=128, head_size=None)
-    ways = [recipe.method]
-    if recipe.method.name in EXPERTS:
-        ways.append(replace(recipe.method, shared_experts=1))
-    elif recipe.method.name in LOW_RANK:
-        ways.append(replace(recipe.method, name="dora"))
-    else:
-        ways.append(replace(recipe.method, encoder_hidden_size=None))
-    for method in ways:
-        model = peft.get_peft_model(build(recipe, facts, "cpu"), peft_config(recipe, method))
+    methods = [recipe.method]
+    if recipe.method.name in LOW_RANK:
+        methods.append(replace(recipe.method, name="dora"))
+    elif recipe.method.name in VIRTUAL_TOKENS:
+        methods.append(replace(recipe.method, encoder_hidden_size=None))
+    for method in methods:
+        model = peft.get_peft_model(build(recipe, facts, "cpu"), peft_config(method))
         trained, _ = model.get_nb_trainable_parameters()
         adapted = replace(recipe, method=method)
         assert trained == adapter_parameters(adapted, facts), method.name

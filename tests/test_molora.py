@@ -104,19 +104,18 @@ def test_fast_is_the_formula(
     )
     model = get_peft_model(One(*sizes), config).to(dtype)
     ((layer, _, mixture),) = mixtures(model)
-    nn.init.normal_(layer.lora_B["default"].weight)
-    nn.init.normal_(layer.lora_router["default"].weight)
+    nn.init.normal_(layer.lora_B["default"].weight, std=0.3)
+    nn.init.normal_(layer.lora_router["default"].weight, std=0.3)
     x = torch.randn(*shape, sizes[0], dtype=dtype, requires_grad=True)
     scale = 3 / (math.sqrt(rank) if is_stabilised else rank)
     found, wanted = layer(x), formula(layer, mixture, scale, x)
-    tolerance = 1e-5 if dtype != torch.bfloat16 else 0.1
     assert found.dtype == dtype
-    torch.testing.assert_close(found, wanted, atol=tolerance, rtol=tolerance)
     if dtype == torch.bfloat16:
+        torch.testing.assert_close(found, wanted, atol=0.1, rtol=0.1)
         return  # its sums differ by more than a gradient says
     pairs = zip(gradients(found, layer, x), gradients(wanted, layer, x), strict=True)
-    for one, other in pairs:
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+    for one, other in [(found, wanted), *pairs]:
+        torch.testing.assert_close(one, other, atol=1e-5 * max(1, float(other.abs().max())), rtol=0)
 
 
 def adapted(name: str = "Llama", **changes: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mixtures import MOLORA, ORTHOGONAL, mixture_checkpoint
 from tests.training_runs import LORA, compare, stop_and_resume, write_recipe
 
 pytest.importorskip("deepspeed")
@@ -32,6 +33,7 @@ def recipe(wide_model: Path, tmp_path: Path) -> Path:
         (["launch.strategy=deepspeed_zero3", PLAIN_LORA], 0.5),
         (["launch.strategy=deepspeed_zero3", "launch.offload=all"], 0.5),
         (["launch.strategy=deepspeed_zero3", *QLORA, "quantization.load=nf4"], 0.5),
+        (["launch.strategy=deepspeed_zero3", *MOLORA], 0.5),
         (["launch.strategy=deepspeed_zero3", "training.gradient_checkpointing=true"], 0.5),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
@@ -40,6 +42,16 @@ def test_two_processes_learn_as_one(
     settings: list[str], share: float, recipe: Path, tmp_path: Path
 ) -> None:
     compare(recipe, tmp_path, settings, share)
+
+
+@pytest.mark.parametrize(("stage", "share"), [("2", 1.0), ("3", 0.5)])
+def test_the_orthogonal_term_is_learnt(
+    stage: str, share: float, recipe: Path, wide_model: Path, tmp_path: Path
+) -> None:
+    """The original's term is made of copies that DeepSpeed detached, and has no gradient."""
+    source = mixture_checkpoint(wide_model, tmp_path / "mixture")
+    settings = [*ORTHOGONAL, f"method.experts_from={source}", "method.l2=0.1"]
+    compare(recipe, tmp_path, [f"launch.strategy=deepspeed_zero{stage}", *settings], share)
 
 
 @pytest.mark.parametrize("strategy", ["deepspeed_zero2", "deepspeed_zero3"])

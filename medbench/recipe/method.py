@@ -62,9 +62,9 @@ class Method:
     wrap_attention: bool = False
     """orthogonal_lora: pairs beside target_modules too; both of their halves start afresh."""
     orthogonality: Amount = 1.0
-    """orthogonal_lora: weight in the loss of Σ|A_base · A_orthogonalᵀ|, the paper's λ₁."""
+    """orthogonal_lora: weight in the loss of the pairs' overlap, Σ abs(A_base · Aᵀ); λ₁ there."""
     l2: Amount = 0.0
-    """orthogonal_lora: weight in the loss of ‖A‖₂ + ‖B‖₂ of the orthogonal pair, O-LoRA's λ₂."""
+    """orthogonal_lora: weight in the loss of the norms of the fresh pair's A and B; λ₂ there."""
     virtual_tokens: Count | None = None
     """prefix, p_tuning, prompt: how many vectors stand before the text."""
     encoder_hidden_size: Count | None = None

@@ -91,9 +91,11 @@ def routing(recipe: Recipe) -> Contradictions:
     """What a router needs."""
     method = recipe.method
     count, chosen = method.experts or 0, method.experts_per_token or 0
-    keys = ("method.experts_per_token", "method.experts")
-    if chosen > count:
-        yield keys, f"{chosen} of {count} experts"
+    sizes = ("method.experts_per_token", "method.experts")
+    if count and chosen > count:
+        yield sizes, f"{chosen} of {count} experts"
     if method.load_balance and chosen == count:
-        keys = ("method.load_balance", *keys)
+        keys = ("method.load_balance", *sizes)
         yield keys, f"changes nothing: every token passes all {count} experts"
+    if recipe.evaluation.tasks and recipe.evaluation.backend == "vllm":
+        yield ("evaluation.backend", "method.name"), "vLLM runs no mixture of experts; use hf"

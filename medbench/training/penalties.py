@@ -48,7 +48,7 @@ class Penalties:
 
     def begin(self, *_: Any) -> None:
         """Forget the last pass."""
-        self.total = None
+        self.total = self.factor = None
 
     def add(self, output: Tensor, term: Tensor) -> Tensor:
         """Hand a term (a scalar) in with a layer's output, which is returned as it was."""
