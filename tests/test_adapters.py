@@ -212,7 +212,7 @@ def adapters() -> list[str]:
     return sorted(found.values())
 
 
-def peft_config(recipe: Recipe, method: Method) -> Any:
+def peft_config(method: Method) -> Any:
     import peft
 
     from medbench.training import methods
