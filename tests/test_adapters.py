@@ -165,7 +165,8 @@ def test_facts_layer_class_and_target_modules(model: str) -> None:
     )
     for one in zoo().values():
         if one.model.id == model:
-            for target in one.method.target_modules or ():
+            experts = one.method.expert_modules or ()
+            for target in (*(one.method.target_modules or ()), *experts):
                 assert linear[target] == facts.layers, (
                     f"{one.name}: no {target} in {sorted(linear)}"
                 )
@@ -215,7 +216,7 @@ def adapters() -> list[str]:
     return sorted(found.values())
 
 
-def peft_config(recipe: Recipe, method: Method) -> Any:
+def peft_config(method: Method) -> Any:
     import peft
 
     if method.name in EXPERTS:

@@ -242,7 +242,9 @@ def test_a_start(folder: Path) -> None:
 NAMES = st.text("abc: #'\"\n가-", max_size=8)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(NAMES, st.floats(1e-9, 1e3), st.integers(1, 9), st.booleans(), st.lists(NAMES.filter(bool)))
 def test_written_and_read_again(
     folder: Path, text: str, rate: float, rank: int, flag: bool, names: list[str]
