@@ -66,11 +66,15 @@ def test_simulated_killed_and_resumed(recipe: Path, tmp_path: Path) -> None:
     overrides = ("federated.rounds=3", "federated.workers=2")
     cut = train(recipe, tmp_path / "cut", *overrides)
     assert cut.stderr
+    lines = []
     for line in cut.stderr:
+        lines.append(line)
         if line.startswith("round 1/3 "):
             os.killpg(cut.pid, signal.SIGKILL)
     cut.wait(PATIENCE_SECONDS)
+    assert any(line.startswith("round 1/3 ") for line in lines), "".join(lines)
     assert not (tmp_path / "cut").exists()
+    assert (tmp_path / "cut.unfinished/checkpoint-1/complete.json").is_file()
     again = train(recipe, tmp_path / "cut", *overrides, "--resume")
     out, err = again.communicate(timeout=PATIENCE_SECONDS)
     assert again.returncode == 0, err
