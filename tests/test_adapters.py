@@ -216,7 +216,7 @@ def adapters() -> list[str]:
     return sorted(found.values())
 
 
-def peft_config(method: Method) -> Any:
+def peft_config(recipe: Recipe, method: Method) -> Any:
     import peft
 
     if method.name in EXPERTS:
