@@ -22,7 +22,8 @@ LoRA of rank 16 on all layers, on vLLM 0.32 and a CPU, differs by 1e-5."""
 LETTERS = 0.995
 """Share of the packaged questions answered alike."""
 FACTOR, SLACK = 2.0, 0.05
-"""4 bits may move the checkpoint this often what they move its base, and so many nats a token."""
+"""4 bits may move the checkpoint this often what they move its base, and so many nats a token. nf4
+moved SmolLM2-135M by 0.39 nats a token on average, a LoRA of rank 16 on it by 0.27."""
 
 
 class Report:
