@@ -117,6 +117,17 @@ def test_a_folder_in_place_of_a_recipe(tmp_path: Path) -> None:
     assert jobs["two"].recipe.model.weights == str(tmp_path)
 
 
+def test_the_corpus_is_for_the_pre_training(tmp_path: Path) -> None:
+    corpus = "kind: pretrain\nmodel: {id: org/base}\ncorpus: {sources: [{path: a, form: text}]}\n"
+    recipes = {"first": f"{corpus}training: {{epochs: 1}}\n", "two": after("first")}
+    settings = ("corpus.sources=[{path: b, form: text}]",)
+    jobs, faults = linked(tmp_path, recipes, "two", overrides=settings)
+    assert not faults
+    assert [one.path for one in jobs["first"].recipe.corpus.sources] == ["b"]
+    assert jobs["two"].overrides == ()
+    assert jobs["two"].starts == {"start": tmp_path / "out" / "first"}
+
+
 def test_every_start_of_the_zoo_can_be_linked() -> None:
     jobs, faults = find_jobs([str(paths.folder("adapters"))], (), Path("out"))
     assert not faults

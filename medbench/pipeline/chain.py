@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from medbench.checkpoint import ADAPTER
 from medbench.errors import RecipeError
-from medbench.pipeline.job import Job, identity
+from medbench.pipeline.job import Job, identity, of_its_kind
 from medbench.pipeline.misfits import EXPERTS_FROM, START, misfits
 from medbench.recipe import Recipe, find, load
 
@@ -36,8 +36,8 @@ LINKS = (
     Link(EXPERTS_FROM, EXPERTS_FROM, "experts"),
 )
 OF_ITS_START = "model.start."
-OF_THE_MODEL = "model."
-"""What the command line says of the model holds for the whole chain."""
+OF_THE_CHAIN = ("model.", "corpus.")
+"""What the command line says of model and corpus is for what others start from, too."""
 
 
 @dataclass(slots=True)
@@ -79,8 +79,9 @@ class Chain:
         own = tuple(
             one
             for one in self.overrides
-            if one.startswith(OF_THE_MODEL) and not one.startswith(OF_ITS_START)
+            if one.startswith(OF_THE_CHAIN) and not one.startswith(OF_ITS_START)
         )
+        own = of_its_kind(file, own)
         new = Job(like(job, file), load(file, own), file, own, job.output, is_asked=False)
         if new.name in self.jobs:
             raise RecipeError(f"{file} would be made in the place of another recipe, {new.name}")

@@ -39,7 +39,7 @@ def run_run(options: argparse.Namespace) -> None:
         MedbenchError: a recipe failed; the others have been done.
     """
     from medbench.pipeline.chain import link
-    from medbench.pipeline.job import find_jobs
+    from medbench.pipeline.job import check_overrides, find_jobs
 
     words = [*options.recipes, *options.overrides]  # argparse does not tell them apart
     overrides = [word for word in words if "=" in word]
@@ -49,6 +49,7 @@ def run_run(options: argparse.Namespace) -> None:
     found, faults = find_jobs(places, overrides, options.output.resolve())
     jobs, misfits = link(found, overrides)
     faults |= misfits
+    check_overrides(jobs, faults, overrides)
     for job in jobs:
         if not job.is_asked:
             wants = [one.name for one in jobs if job.name in one.after]

@@ -9,7 +9,7 @@ from medbench.errors import RecipeError
 from medbench.recipe import Recipe, find, load, recipes
 from medbench.recipe.rules import idle
 
-__all__ = ["AS_SAVED", "Job", "find_jobs", "identity"]
+__all__ = ["AS_SAVED", "Job", "check_overrides", "find_jobs", "identity", "of_its_kind"]
 
 AS_SAVED = "none"
 AT_LOAD = ("nf4", "fp4", "int8")
@@ -139,19 +139,18 @@ def find_jobs(
     for place in places:
         folder = find_folder(place)
         if folder is None:
-            recipe = load(place, overrides)
             file = find(Path(place))
-            name = recipe.name
-            jobs[name] = Job(name, recipe, file, tuple(overrides), output)
+            own = of_its_kind(file, overrides)
+            recipe = load(file, own)
+            jobs[recipe.name] = Job(recipe.name, recipe, file, own, output)
             continue
         for file in recipes(folder):
             name = identity(file, folder)
             try:
-                own = effective(file, overrides)
+                own = effective(file, of_its_kind(file, overrides))
                 jobs[name] = Job(name, load(file, own), file, own, output)
             except RecipeError as error:
                 faults[name] = str(error)
-    check_overrides(list(jobs.values()), faults, overrides)
     return list(jobs.values()), faults
 
 
@@ -174,6 +173,17 @@ def identity(file: Path, folder: Path) -> str:
     zoo = paths.folder("adapters").resolve()
     root = zoo if file.is_relative_to(zoo) else folder
     return file.relative_to(root).with_suffix("").as_posix()
+
+
+def of_its_kind(file: Path, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Return the overrides without those of a corpus, if the recipe reads none: its start may."""
+    is_left_out = any(map(is_of_a_corpus, overrides)) and load(file).kind != "pretrain"
+    return tuple(one for one in overrides if not (is_left_out and is_of_a_corpus(one)))
+
+
+def is_of_a_corpus(override: str) -> bool:
+    """Tell whether an override says something of the texts of a pre-training."""
+    return override.startswith("corpus.")
 
 
 def effective(file: Path, overrides: Sequence[str]) -> tuple[str, ...]:
