@@ -20,7 +20,8 @@ BASES = ("pretrained", "model", "path", "engine")
 """lm-eval's arguments that may name the model."""
 ADAPTERS = ("peft", "lora_local_path", "delta")
 """Those that may name what is put on it."""
-METHODS = ("full", "lora", "rslora", "dora", "qlora", "prefix", "p_tuning", "prompt")
+METHODS = ("full", "lora", "rslora", "dora", "qlora", "molora", "orthogonal_lora", "prefix",
+           "p_tuning", "prompt")  # fmt: skip
 """Last folders that say little alone."""
 OF_A_RECIPE = 3
 """Folders of a recipe's name: a model and a benchmark, in either order, and a method."""

@@ -207,7 +207,7 @@ REFUSALS: list[tuple[str, list[str]]] = [
         "--tasks usmel,medmcqa_letters",
         ["'usmel'", "'medmcqa_letters' (did you mean medmcqa-letters"],
     ),
-    ("--tasks usmle --adapter nobody/none", ["adapter nobody/none is no local folder"]),
+    ("--tasks usmle --adapter nobody/none", ["nobody/none is no local folder"]),
     ("--tasks usmle --adapter ./none", ["adapter none is not a folder"]),
     ("--tasks usmle --limit 0", ["--limit 0 must be at least 1"]),
     ("--tasks usmle --num-fewshot -1", ["--num-fewshot -1 must be at least 0"]),

@@ -42,7 +42,7 @@ def test_shapes_are_peft_s(name: str) -> None:
     assert recipe.model.facts
     with torch.device("meta"):
         model = peft.get_peft_model(
-            build(recipe, recipe.model.facts, "meta"), peft_config(recipe.method)
+            build(recipe, recipe.model.facts, "meta"), peft_config(recipe, recipe.method)
         )
     found = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     shapes = [tuple(one.shape) for one in found.values()]

@@ -3,7 +3,7 @@
 from typing import get_args
 
 from medbench.model_names import METHODS, Model, display_names
-from medbench.recipe.schema import MethodName
+from medbench.recipe.method import MethodName
 
 
 def test_every_method_of_a_recipe_is_known() -> None:

@@ -124,14 +124,14 @@ def test_code_of_the_card(hub: WritableHub, published: Path) -> None:
     assert hub.requests.count(f"GET /{REPO}/resolve/main/adapter_config.json") >= 1
 
 
-@pytest.mark.parametrize(("program", "option"), [("lm_eval", "_path"), ("medbench", "")])
+@pytest.mark.parametrize(("program", "option"), [("lm_eval", "_path"), ("medbench eval", "")])
 def test_commands_of_the_card(hub: WritableHub, published: Path, program: str, option: str) -> None:
     (commands,) = snippets(hub, "sh")
     lines = commands.replace("\\\n", "").splitlines()
     (line,) = (one for one in lines if one.startswith(f"{program} "))
     home = published / program
     home.mkdir()
-    output = (f"--output{option}", str(home))
+    output = (f"--output{option}", str(home / "results"))
     done = run(
         [sys.executable, "-m", *shlex.split(line), "--limit", "4", *output],
         env=hub.environment(home) | {"MEDBENCH_DATA": "sample"},
@@ -140,7 +140,7 @@ def test_commands_of_the_card(hub: WritableHub, published: Path, program: str, o
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    (file,) = home.rglob("results_*.json")
+    (file,) = (home / "results").rglob("results_*.json")
     assert set(json.loads(file.read_text())["results"]) == {"usmle", "mmedbench_chinese"}
 
 

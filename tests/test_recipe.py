@@ -156,7 +156,7 @@ def test_unreadable_settings(folder: Path, overrides: list[str], expected: str) 
         (["launch.offload=all"], "changes nothing: only fsdp, deepspeed_zero3, deepspeed_zero2"),
         (["launch.strategy=deepspeed_zero2", "launch.offload=all"], "ZeRO-2 keeps the weights"),
         (["data.system=Hello"], "data.system: changes nothing: only template chat reads it"),
-        (["tracking.keep_best=true"], "changes nothing: nothing is held out"),
+        (["tracking.keep_best=true"], "changes nothing: there is no data.validation"),
         (["data.mixture=[]"], "data.mixture: name at least one benchmark to train on"),
         (["data.mixture=[{benchmark: a, split: test}]"], "what is trained on cannot score"),
         (["data.validation=[{benchmark: pubmedqa}]"], "pubmedqa train is trained on; hold other"),

@@ -43,8 +43,9 @@ def part(benchmark: str, protocol: str) -> Mixed:
     split = "test" if benchmark == "careqa" else "train"
     if (benchmark, protocol) == ("kormedmcqa", "cot"):
         split = "few_shot"
-    english = ("en",) if (benchmark, protocol) == ("careqa", "flowertune") else ()
-    return Mixed(benchmark=benchmark, protocol=protocol, split=split, subsets=english)  # type: ignore[arg-type]
+    asked = {("careqa", "flowertune"): ("en",), ("mmedbench", "medcare"): ("english", "chinese")}
+    subsets = asked.get((benchmark, protocol), ())
+    return Mixed(benchmark=benchmark, protocol=protocol, split=split, subsets=subsets)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("template", ["protocol", "chat"])

@@ -16,6 +16,7 @@ from medbench.report.page.form import PageFacts
 __all__ = ["RunRecord", "read_run"]
 
 METHODS = {"full": "full", "lora": "LoRA", "rslora": "rsLoRA", "dora": "DoRA", "qlora": "QLoRA",
+           "molora": "MoLoRA", "orthogonal_lora": "orthogonal LoRA",
            "prefix": "prefix tuning", "p_tuning": "p-tuning",
            "prompt": "prompt tuning"}  # fmt: skip
 # A checkpoint of `medbench run` holds its results: <checkpoint>/results/<variant>/<model>/….json
