@@ -63,7 +63,7 @@ def in_this_process(recipe: Path, output: Path, *overrides: str) -> None:
 
 def test_simulated_killed_and_resumed(recipe: Path, tmp_path: Path) -> None:
     """The engine's processes give what one process gives; a killed server's rounds are kept."""
-    overrides = ("federated.rounds=3", "federated.workers=2")
+    overrides = ("federated.rounds=3", "federated.workers=2", "federated.timeout=300")
     cut = train(recipe, tmp_path / "cut", *overrides)
     assert cut.stderr
     lines = []
