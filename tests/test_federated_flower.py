@@ -64,14 +64,13 @@ def in_this_process(recipe: Path, output: Path, *overrides: str) -> None:
 def test_simulated_killed_and_resumed(recipe: Path, tmp_path: Path) -> None:
     """The engine's processes give what one process gives; a killed server's rounds are kept."""
     overrides = ("federated.rounds=3", "federated.workers=2", "federated.timeout=300")
-    cut = train(recipe, tmp_path / "cut", *overrides)
-    assert cut.stderr
     lines = []
-    for line in cut.stderr:
-        lines.append(line)
-        if line.startswith("round 1/3 "):
-            os.killpg(cut.pid, signal.SIGKILL)
-    cut.wait(PATIENCE_SECONDS)
+    with train(recipe, tmp_path / "cut", *overrides) as cut:
+        assert cut.stderr
+        for line in cut.stderr:
+            lines.append(line)
+            if line.startswith("round 1/3 "):
+                os.killpg(cut.pid, signal.SIGKILL)
     assert any(line.startswith("round 1/3 ") for line in lines), "".join(lines)
     assert not (tmp_path / "cut").exists()
     assert (tmp_path / "cut.unfinished/checkpoint-1/complete.json").is_file()
