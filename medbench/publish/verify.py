@@ -20,7 +20,7 @@ from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
 from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
-from medbench.model_names import model_path
+from medbench.model_names import model_arguments, model_path
 from medbench.publish.gates.results import other_weights
 from medbench.results import Score
 
@@ -235,7 +235,7 @@ def settings(
     """Return a run's settings as its files tell them, for the checkpoint in this folder."""
     document = json.loads(run.path.read_text(encoding="utf-8"))
     config, facts = document["config"], dict(run.facts or {})
-    arguments = config.get("model_args") or {}
+    arguments = model_arguments(config)
     shots = {document["n-shot"][task] for task in chosen}
     generation = config.get("gen_kwargs") or {}
     asked = {
