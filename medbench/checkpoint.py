@@ -79,6 +79,13 @@ class Trained:
     """Usable questions."""
     sha256: str
     """Digest of the questions (`medbench.data.Rows.digest`)."""
+    limit: int | None = None
+    """Questions from the first that were read; None: all."""
+
+    @property
+    def as_texts(self) -> str:
+        """The `CorpusPart.source` of a pre-training on them."""
+        return f"{self.benchmark} {self.split} {self.protocol}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +171,14 @@ class Provenance:
         return *earlier, f"{last}, {self.merged} merged" if self.merged else last, own
 
     @property
+    def stages(self) -> tuple["Provenance", ...]:
+        """Every training in the chain, the earliest first."""
+        return (*(self.start.stages if self.start else ()), self)
+
+    @property
     def learnt_from(self) -> tuple[Trained, ...]:
-        """Every split of every training in the chain, the earliest first."""
-        return (*(self.start.learnt_from if self.start else ()), *self.data)
+        """Every split of every stage."""
+        return tuple(one for stage in self.stages for one in stage.data)
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:

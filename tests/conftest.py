@@ -1,4 +1,4 @@
-"""What tests share: the packaged sample as the source of rows, tiny random models, a browser."""
+"""What tests share: the packaged sample as the source of rows, tiny models, a Hub, a browser."""
 
 import os
 import shutil
@@ -150,6 +150,26 @@ def browser() -> Iterator[Any]:
         started = driver.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
         yield started
         started.close()
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Any]:
+    """A Hub on the loopback that takes uploads; empty."""
+    from tests.writable_hub import WritableHub
+
+    with WritableHub() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def client(hub: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """`medbench` in a process of its own, signed in there; its token may be in no log."""
+    from tests.publications import Client
+    from tests.writable_hub import TOKEN
+
+    with Client(hub, tmp_path_factory.mktemp("home")) as client:
+        yield client
+    assert TOKEN not in client.log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -8,39 +8,30 @@ from typing import Any
 import pytest
 
 from medbench import __version__, paths
-from medbench.cli import main, parser
+from medbench.cli import parser
 from medbench.data import DATASETS
 from medbench.engine.plan import task_manager
 from medbench.paths import CONTENT_FOLDERS
+from tests.command_line import medbench
 
 COMMANDS = ("eval", "board", "compare", "ls", "data", "path")
 
 
-def run(capsys: Any, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    try:
-        main(arguments)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
-
-
 def test_help_names_every_command(capsys: Any) -> None:
-    code, out, err = run(capsys, "--help")
+    code, out, err = medbench(capsys, "--help")
     assert (code, err) == (0, "")
     assert all(f"\n    {command} " in out for command in COMMANDS)
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "data ls", "data pull"])
 def test_help_of_a_command(capsys: Any, command: str) -> None:
-    code, out, _ = run(capsys, *command.split(), "--help")
+    code, out, _ = medbench(capsys, *command.split(), "--help")
     assert code == 0
     assert out.startswith(f"usage: medbench {command}")
 
 
 def test_every_option_of_eval_is_explained(capsys: Any) -> None:
-    _, out, _ = run(capsys, "eval", "--help")
+    _, out, _ = medbench(capsys, "eval", "--help")
     commands = next(one for one in parser()._actions if one.dest == "command_name")
     assert isinstance(commands.choices, dict)
     for action in commands.choices["eval"]._actions:
@@ -49,7 +40,7 @@ def test_every_option_of_eval_is_explained(capsys: Any) -> None:
 
 
 def test_version(capsys: Any) -> None:
-    assert run(capsys, "--version") == (0, f"medbench {__version__}\n", "")
+    assert medbench(capsys, "--version") == (0, f"medbench {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -69,22 +60,22 @@ def test_version(capsys: Any) -> None:
     ],
 )
 def test_wrong_usage(capsys: Any, line: str, part: str) -> None:
-    code, out, err = run(capsys, *line.split())
+    code, out, err = medbench(capsys, *line.split())
     assert (code, out) == (2, "")
     assert part in err
 
 
 @pytest.mark.parametrize("name", CONTENT_FOLDERS)
 def test_path(capsys: Any, name: str) -> None:
-    code, out, _ = run(capsys, "path", name)
+    code, out, _ = medbench(capsys, "path", name)
     assert code == 0
     assert out == f"{paths.folder(name)}\n"
     assert Path(out.strip()).is_dir()
 
 
 def test_ls_tasks(capsys: Any) -> None:
-    code, out, _ = run(capsys, "ls", "tasks")
-    assert (code, run(capsys, "ls")[1]) == (0, out)
+    code, out, _ = medbench(capsys, "ls", "tasks")
+    assert (code, medbench(capsys, "ls")[1]) == (0, out)
     manager = task_manager()
     tasks, groups = out.strip().split("\n\n")
     rows = {row.split()[0]: row for row in tasks.splitlines()[2:]}
@@ -103,7 +94,7 @@ def test_ls_tasks(capsys: Any) -> None:
 
 
 def test_data_ls(capsys: Any) -> None:
-    code, out, _ = run(capsys, "data", "ls")
+    code, out, _ = medbench(capsys, "data", "ls")
     assert code == 0
     assert all(one.benchmark in out for one in DATASETS.values())
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from medbench import cli
 from medbench.errors import RecipeError
 from medbench.pipeline.job import find_jobs
 from medbench.recipe import load, to_yaml
+from tests.command_line import medbench
 from tests.federated_recipe import write_recipe
 
 
@@ -16,16 +16,6 @@ from tests.federated_recipe import write_recipe
 def recipe(tmp_path: Path) -> Path:
     """On a model that is not there."""
     return write_recipe(tmp_path / "nowhere", tmp_path)
-
-
-def medbench(capsys: Any, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    try:
-        cli.main(arguments)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 def test_dry_run(capsys: Any) -> None:

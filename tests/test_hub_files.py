@@ -1,7 +1,6 @@
 """A name is a folder or a repository; a published adapter is taken by its id like a folder's."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,18 +14,6 @@ from tests.writable_hub import WritableHub
 
 QUESTION = ("Which drug lowers the blood pressure?", "--option", "aspirin", "--option", "salt")
 TASK = ("--tasks", "usmle", "--limit", 3, "--strict", "--output")
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[WritableHub]:
-    with WritableHub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: WritableHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with Client(hub, tmp_path_factory.mktemp("home")) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from medbench import checkpoint as checkpoints
 from medbench.errors import ModelError, PublishError
@@ -16,6 +17,7 @@ from medbench.publish.content import check_secrets, checkpoint_content
 from medbench.publish.gates import Finding
 from medbench.publish.push import Order, push
 from medbench.publish.remote import Place
+from medbench.recipe import load, to_yaml
 from tests.publications import BASE, make_checkpoint
 
 COMMIT = "0123456789" * 4
@@ -66,6 +68,18 @@ def test_folders_of_this_machine_stay_here(folder: Path, tiny_model: Path) -> No
         assert str(tiny_model).encode() not in text and str(folder).encode() not in text, name
     tokenizer = content["tokenizer_config.json"]
     assert isinstance(tokenizer, bytes) and json.loads(tokenizer)["mark"] == "/not a folder"
+
+
+def test_a_recipe_names_recipes_and_no_folders(folder: Path, tmp_path: Path) -> None:
+    settings = [f"method.experts_from={tmp_path}/stage1", f"model.start.folder={tmp_path}/merged"]
+    recipe = load("medcare/smollm2-135m/stage2", settings)
+    (folder / "recipe.yaml").write_text(to_yaml(recipe))
+    published = checkpoint_content(checkpoints.read(folder), HUB_BASE, "me/x")["recipe.yaml"]
+    assert isinstance(published, bytes)
+    found, start = yaml.safe_load(published), recipe.model.start
+    assert start is not None
+    assert found["method"]["experts_from"] == "stage1"
+    assert found["model"]["start"] == {"recipe": start.recipe, "merge": "attention"}
 
 
 @pytest.mark.parametrize(

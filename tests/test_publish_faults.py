@@ -2,7 +2,6 @@
 
 import hashlib
 import resource
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,6 @@ from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import READER, TOKEN, Fault, WritableHub
 
 COMMIT = f"POST /api/models/{REPO}/commit/"
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[WritableHub]:
-    with WritableHub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: WritableHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with Client(hub, tmp_path_factory.mktemp("home")) as client:
-        yield client
-    assert_secret(client.log.read_text())
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,12 +21,6 @@ from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import WritableHub
 
 TASKS = ("--tasks", "usmle,mmedbench_chinese", "--limit", 6, "--strict")
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[WritableHub]:
-    with WritableHub() as hub:
-        yield hub
 
 
 def publish_scored(hub: WritableHub, base: Path, folder: Path, *tasks: object) -> None:

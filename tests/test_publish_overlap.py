@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from medbench import data, paths
-from medbench.checkpoint import PROVENANCE, read
+from medbench.checkpoint import PROVENANCE, CorpusPart, read
 from medbench.engine.evaluate import evaluate
 from medbench.engine.run import Run
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates import run_gates
 from medbench.publish.gates.overlap import check, said
+from medbench.recipe import Source
+from medbench.training.corpus.sources import source_name
 from tests.gate_cases import adapter
 
 USMLE = {"benchmark": "usmle", "subsets": ["4_options"], "protocol": "letters"}
@@ -50,6 +52,28 @@ def test_test_rows_in_the_training(tiny_model: Path, tmp_path: Path) -> None:
     assert "usmle/4_options: 3 of 12 copied (25.0%), 1 nearly (8.3%), the first: " in found.report
     assert "test-00001 and usmle/4_options train-0000" in found.report
     assert "more than 1% of usmle/4_options was trained on word by word" in found.report
+
+
+@pytest.mark.usefixtures("leaky")
+def test_test_rows_in_an_earlier_stage(tiny_model: Path, tmp_path: Path) -> None:
+    papers = CorpusPart(
+        source="papers", use="sources", texts=2000, held_out=0, tokens=9, sha256="0" * 64
+    )
+    first = adapter(tmp_path / "first", tiny_model, mixture=(USMLE,), corpus=(papers,))
+    made = adapter(tmp_path / "lora", tiny_model, start=first.checkpoint.provenance)
+    found = check(made)
+    assert not found.passed
+    assert "usmle/4_options: 3 of 12 copied (25.0%)" in found.report
+    assert "2,000 texts of papers were read too, and are not compared" in found.report
+
+
+def test_texts_of_a_benchmark_are_compared(tiny_model: Path, tmp_path: Path) -> None:
+    made = adapter(tmp_path / "lora", tiny_model)
+    rows = replace(made.checkpoint.provenance.data[0], protocol="context")
+    name = source_name(Source(benchmark=rows.benchmark, field="context"))
+    part = CorpusPart(source=name, use="sources", texts=2, held_out=0, tokens=9, sha256="0" * 64)
+    made = adapter(tmp_path / "read", tiny_model, data=(rows,), corpus=(part,))
+    assert "are not compared" not in check(made).report
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,6 @@ from huggingface_hub import ModelCard
 from tests.compared_runs import two_runs
 from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import WritableHub
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[WritableHub]:
-    with WritableHub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: WritableHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with Client(hub, tmp_path_factory.mktemp("home")) as client:
-        yield client
 
 
 @pytest.fixture

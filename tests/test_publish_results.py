@@ -1,10 +1,8 @@
 """`medbench push-results`: measured runs as a dataset, as `medbench add` keeps them."""
 
 import gzip
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from huggingface_hub import DatasetCard
 
 from tests.publications import Client
@@ -12,18 +10,6 @@ from tests.test_leaderboard import STAMP, run
 from tests.writable_hub import WritableHub
 
 REPO = "me/results"
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[WritableHub]:
-    with WritableHub() as hub:
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def client(hub: WritableHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with Client(hub, tmp_path_factory.mktemp("home")) as client:
-        yield client
 
 
 def test_there_and_back(hub: WritableHub, client: Client, tmp_path: Path) -> None:

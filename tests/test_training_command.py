@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from medbench import cli
 from medbench.checkpoint import read
 from medbench.recipe import load, recipes
 from medbench.training.command import plan
+from tests.command_line import medbench
 from tests.training_runs import LORA, write_recipe
 
 
@@ -18,16 +18,6 @@ from tests.training_runs import LORA, write_recipe
 def recipe(tiny_model: Path, tmp_path: Path) -> Path:
     """A recipe on the tiny model."""
     return write_recipe(tiny_model, tmp_path)
-
-
-def medbench(capsys: Any, *arguments: str) -> tuple[int, str, str]:
-    code = 0
-    try:
-        cli.main(arguments)
-    except SystemExit as stop:
-        code = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return code, captured.out, captured.err
 
 
 @pytest.mark.parametrize("file", recipes(), ids=lambda file: "/".join(file.parts[-3:]))

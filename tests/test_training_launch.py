@@ -142,12 +142,18 @@ def test_fsdp_of_four_bits_with_checkpointing(recipe: Path, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "settings", [[], [PLAIN_LORA, "training.gradient_checkpointing=true"]], ids=["full", "lora"]
+    ("strategy", "settings"),
+    [
+        ("ddp", []),
+        ("fsdp", []),
+        ("fsdp", [PLAIN_LORA, "training.gradient_checkpointing=true"]),
+    ],
+    ids=["ddp", "fsdp", "fsdp-lora"],
 )
-def test_fsdp_goes_on_where_it_was_stopped(
-    settings: list[str], recipe: Path, tmp_path: Path
+def test_two_processes_go_on_where_they_were_stopped(
+    strategy: str, settings: list[str], recipe: Path, tmp_path: Path
 ) -> None:
-    stop_and_resume(recipe, tmp_path, ["launch.strategy=fsdp", *settings])
+    stop_and_resume(recipe, tmp_path, [f"launch.strategy={strategy}", *settings])
 
 
 def test_sharding_that_is_not_in_force_stops(recipe: Path, tmp_path: Path) -> None:

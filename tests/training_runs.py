@@ -140,8 +140,8 @@ def compare(recipe: Path, folder: Path, settings: list[str], share: float) -> No
 
 
 def stop_and_resume(recipe: Path, folder: Path, settings: list[str]) -> None:
-    """End two processes between two states, as a time limit does; go on; compare with one."""
-    words = ["train", str(recipe), *settings, *TWO, "tracking.save_every=3"]
+    """End two processes within an epoch, as a time limit does; go on; compare with one."""
+    words = ["train", str(recipe), *settings, *TWO, "tracking.save_every=4"]
     words += ["--output", str(folder / "cut")]
     with subprocess.Popen(
         [sys.executable, "-m", "medbench", *words],
@@ -159,5 +159,5 @@ def stop_and_resume(recipe: Path, folder: Path, settings: list[str]) -> None:
     done = medbench(*words, "--resume")
     assert done.returncode == 0, done.stderr
     alone = [one for one in settings if not one.startswith("launch.")]
-    whole = run(recipe, folder / "one", [*alone, "tracking.save_every=3"])
+    whole = run(recipe, folder / "one", [*alone, "tracking.save_every=4"])
     assert losses(log(folder / "cut")) == pytest.approx(losses(whole), rel=ROUNDING)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medbench.errors import RecipeError
-from medbench.training.command import launch_override, run_train, show_examples
+from medbench.training import command
+from medbench.training.command import carry_out, settings
 
 if TYPE_CHECKING:
     from medbench.recipe import Recipe
@@ -14,39 +15,35 @@ if TYPE_CHECKING:
 __all__ = ["add_federated", "run"]
 
 
-def add_federated(command: argparse.ArgumentParser) -> None:
+def add_federated(training: argparse.ArgumentParser) -> None:
     """Add to the description of `medbench train`."""
-    command.add_argument(
+    training.add_argument(
         "--federated", action="store_true", help="among the recipe's clients, simulated here"
     )
-    command.set_defaults(command=run)
+    training.set_defaults(command=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Train in one place, or among clients, or show what would be trained."""
     from medbench.recipe import load
 
-    overrides = [*options.overrides, *launch_override(options.launch)]
-    recipe = load(options.recipe, overrides)
+    recipe = load(options.recipe, settings(options))
     check_place(recipe, is_federated=options.federated)
     if recipe.federated is None:
-        run_train(options)
-    elif options.dry_run:
-        print(plan_of_rounds(recipe))
-    elif options.show is not None:
-        show_examples(recipe, options.show)
+        carry_out(options, recipe, command.plan, command.start)
     else:
-        checkpoint = (options.output or Path("runs") / recipe.name).resolve()
-        start(options.recipe, overrides, checkpoint, resume=options.resume)
+        carry_out(options, recipe, plan_of_rounds, start)
 
 
 def check_place(recipe: "Recipe", *, is_federated: bool) -> None:
-    """Refuse to train in one place what is meant for many, and the other way round.
+    """Refuse to train a model as it is, or in one place what is meant for many, or the reverse.
 
     Raises:
         RecipeError: says what to type.
     """
     federated, training = recipe.federated, recipe.training
+    if recipe.kind == "baseline":
+        raise RecipeError(f"{recipe.name} is a {recipe.kind}: there is nothing to train")
     if is_federated and federated is None:
         raise RecipeError(f"--federated: {recipe.name} has no section federated: who are clients?")
     if federated is not None and not is_federated:
@@ -61,10 +58,8 @@ def plan_of_rounds(recipe: "Recipe") -> str:
     """Return what one client's turn takes, and what travels, as text."""
     from tabulate import tabulate
 
-    from medbench.training.command import plan
-
     table = tabulate(list(travel(recipe)), tablefmt="plain", disable_numparse=True)
-    return f"a client's turn\n{plan(recipe)}\n\nall rounds\n{table}"
+    return f"a client's turn\n{command.plan(recipe)}\n\nall rounds\n{table}"
 
 
 def travel(recipe: "Recipe") -> Iterator[tuple[str, str]]:
@@ -82,14 +77,12 @@ def travel(recipe: "Recipe") -> Iterator[tuple[str, str]]:
         yield "as FlowerTune publishes it", f"{expected.published:,.2f}"
 
 
-def start(name: str, overrides: list[str], checkpoint: Path, *, resume: bool) -> None:
+def start(recipe: "Recipe", checkpoint: Path, options: argparse.Namespace) -> None:
     """Check everything, then train among clients that this machine plays."""
     from medbench.federated.asked import Asked
     from medbench.federated.simulate import check_flower, simulate
-    from medbench.recipe import load
     from medbench.training.ready import prepare
 
     check_flower()
-    prepare(load(name, overrides))
-    simulate(Asked(name, tuple(overrides), checkpoint, resume))
-    print(f"checkpoint: {checkpoint}")
+    prepare(recipe)
+    simulate(Asked(options.recipe, tuple(settings(options)), checkpoint, options.resume))

@@ -7,29 +7,30 @@ from typing import Any
 
 from medbench.model_names import model_path
 
-__all__ = ["portable"]
+__all__ = ["portable", "shortened"]
 
 ABSOLUTE = re.compile(r"(?:~|[A-Za-z]:[\\/]|/)[^\n]*")
 
 
 def portable(document: bytes, here: Path) -> bytes:
-    """Shorten every path in a JSON document; one without paths stays as it is, byte for byte.
-
-    A folder of the Hub's cache becomes the model's id, a path below `here` starts there, any other
-    absolute one keeps its last part; so does the path of a `key=value`.
-    """
+    """Shorten every path in a JSON document; one without paths stays as it is, byte for byte."""
     content = json.loads(document)
-    short = _shortened(content, here)
+    short = shortened(content, here)
     if short == content:
         return document
     return json.dumps(short, indent=2, ensure_ascii=False).encode()
 
 
-def _shortened(value: Any, here: Path) -> Any:
+def shortened(value: Any, here: Path) -> Any:
+    """Return a document's content with every path in it shortened.
+
+    A folder of the Hub's cache becomes the model's id, a path below `here` starts there, any other
+    absolute one keeps its last part; so does the path of a `key=value`.
+    """
     if isinstance(value, dict):
-        return {key: _shortened(one, here) for key, one in value.items()}
+        return {key: shortened(one, here) for key, one in value.items()}
     if isinstance(value, list):
-        return [_shortened(one, here) for one in value]
+        return [shortened(one, here) for one in value]
     if not isinstance(value, str):
         return value
     key, sign, path = value.rpartition("=")

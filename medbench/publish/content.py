@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from medbench.checkpoint import (
     ADAPTER,
     CURVE,
@@ -23,7 +25,7 @@ from medbench.checkpoint import (
 )
 from medbench.errors import PublishError
 from medbench.hub.files import is_pickle
-from medbench.leaderboard.portable import portable
+from medbench.leaderboard.portable import portable, shortened
 from medbench.publish.base import HubBase
 from medbench.recipe import load, to_yaml
 
@@ -137,7 +139,7 @@ def rewritten(file: Path, change: Callable[[Object], Object]) -> bytes:
 
 
 def recipe_text(checkpoint: Checkpoint, base: HubBase, repo: str) -> bytes:
-    """Return the recipe with the Hub's names for model and tokenizer."""
+    """Return the recipe with the Hub's names for model and tokenizer, no folder's elsewhere."""
     recipe = load(checkpoint.recipe)
     model, tokenizer = recipe.model, recipe.model.tokenizer
     if Path(tokenizer.id).expanduser().is_dir() and tokenizer.id:
@@ -145,7 +147,10 @@ def recipe_text(checkpoint: Checkpoint, base: HubBase, repo: str) -> bytes:
     if model.start:
         model = replace(model, start=replace(model.start, folder=None))
     model = replace(model, id=base.id, revision=base.revision)
-    return to_yaml(replace(recipe, model=model)).encode()
+    content = yaml.safe_load(to_yaml(replace(recipe, model=model)))
+    return yaml.safe_dump(
+        shortened(content, Path.cwd()), sort_keys=False, allow_unicode=True, width=100
+    ).encode()
 
 
 def size_of(file: Path | bytes) -> int:

@@ -1,20 +1,20 @@
 """`medbench train`: the command line; all that is heavy is imported inside."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from medbench.recipe import Recipe
 
-__all__ = ["add_train", "run_train"]
+__all__ = ["add_train", "carry_out", "plan", "settings", "start"]
 
 STRATEGIES = ("single", "ddp", "fsdp", "deepspeed_zero2", "deepspeed_zero3")
 
 
 def add_train(command: argparse.ArgumentParser) -> None:
     """Describe `medbench train`."""
-    command.set_defaults(command=run_train)
     add = command.add_argument
     add("recipe", metavar="RECIPE", help="YAML file, or name in the zoo (adapters/)")
     add("overrides", nargs="*", metavar="key=value", help="settings of the recipe to change")
@@ -25,27 +25,34 @@ def add_train(command: argparse.ArgumentParser) -> None:
     add("--resume", action="store_true", help="go on with an unfinished run")
 
 
-def run_train(options: argparse.Namespace) -> None:
-    """Train one model, or show what would be trained."""
-    from medbench.errors import RecipeError
-    from medbench.recipe import load
+def carry_out(
+    options: argparse.Namespace,
+    recipe: "Recipe",
+    plan: Callable[["Recipe"], str],
+    start: Callable[["Recipe", Path, argparse.Namespace], None],
+) -> None:
+    """Print the plan or some examples, or start; a plan needs no weights.
 
-    overrides = [*options.overrides, *launch_override(options.launch)]
-    recipe = load(options.recipe, overrides)
-    if recipe.kind == "baseline":
-        raise RecipeError(f"{recipe.name} is a {recipe.kind}: there is nothing to train")
+    Args:
+        options: the command line.
+        recipe: what it names.
+        plan: gives what a run will take, as text.
+        start: trains, and leaves a checkpoint in a folder.
+    """
     if options.dry_run:
         print(plan(recipe))
     elif options.show is not None:
         show_examples(recipe, options.show)
     else:
         checkpoint = (options.output or Path("runs") / recipe.name).resolve()
-        start(recipe, options.recipe, overrides, checkpoint, resume=options.resume)
+        start(recipe, checkpoint, options)
+        print(f"checkpoint: {checkpoint}")
 
 
-def launch_override(strategy: str | None) -> list[str]:
-    """Return --launch as a setting."""
-    return [f"launch.strategy={strategy}"] if strategy else []
+def settings(options: argparse.Namespace) -> list[str]:
+    """Return what a command line changes of its recipe, --launch included."""
+    launch = [f"launch.strategy={options.launch}"] if options.launch else []
+    return [*options.overrides, *launch]
 
 
 def plan(recipe: "Recipe") -> str:
@@ -119,19 +126,23 @@ def check_start(recipe: "Recipe", name: str) -> None:
         )
 
 
-def start(
-    recipe: "Recipe", name: str, overrides: list[str], checkpoint: Path, *, resume: bool
-) -> None:
-    """Check everything, then train here or in processes of their own."""
+def start(recipe: "Recipe", checkpoint: Path, options: argparse.Namespace) -> None:
+    """Check everything, then train here or in processes of their own.
+
+    Raises:
+        RecipeError: the weights that it begins with are not there.
+    """
     from medbench.training.launch import launch, program_arguments
     from medbench.training.ready import prepare
 
-    check_start(recipe, name)
+    check_start(recipe, options.recipe)
     ready = prepare(recipe)
     if recipe.launch.strategy == "single":
         from medbench.training.run import train
 
-        train(ready, checkpoint, resume=resume)
+        train(ready, checkpoint, resume=options.resume)
     else:
-        launch(recipe, program_arguments(name, overrides, checkpoint, resume=resume))
-    print(f"checkpoint: {checkpoint}")
+        words = program_arguments(
+            options.recipe, settings(options), checkpoint, resume=options.resume
+        )
+        launch(recipe, words)

@@ -146,6 +146,7 @@ def trained(recipe: Recipe) -> Iterator[Trained]:
                     source=read.source,
                     rows=len(read.questions),
                     sha256=read.digest,
+                    limit=part.limit,
                 )
     for source in recipe.corpus.sources + recipe.corpus.general:
         for split in rows(source) if source.benchmark else ():

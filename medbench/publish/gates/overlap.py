@@ -18,10 +18,8 @@ from medbench.publish.candidate import Candidate
 from medbench.publish.gates.duplicates import NEAR, Matches, TextIndex, units
 from medbench.publish.gates.finding import Finding
 from medbench.question import Question
-from medbench.recipe import Mixed, load
 from medbench.results import Score
 from medbench.scoring.statistics import wilson
-from medbench.training.lengths import datasets
 
 __all__ = ["COPIES", "check", "said"]
 
@@ -65,6 +63,7 @@ def check(candidate: Candidate) -> Finding:
         f"{len(trained):,} training rows, {sum(len(one.rows.questions) for one in found):,} "
         f"questions of {len(found)} test sets"
     ]
+    lines += texts(candidate)
     if not runs:
         lines.append("no results are given: every test set that medbench knows")
     facts: dict[str, Any] = {"allowed": COPIES, "near": NEAR, "test_sets": {}}
@@ -85,37 +84,36 @@ def check(candidate: Candidate) -> Finding:
 
 
 def training_rows(candidate: Candidate) -> list[Question]:
-    """Return what the checkpoint was trained on.
+    """Return what the checkpoint was trained on, in all its stages.
 
     Raises:
         DataError: rows are not to be had, or are not those that were trained on.
     """
-    recipe = load(candidate.checkpoint.recipe)
-    known = {
-        (one.benchmark, one.subset, one.split): one.sha256
-        for one in candidate.checkpoint.provenance.data
-        if one.use == "mixture"
-    }
-    found: list[Question] = []
+    read: dict[tuple[str, str, str], list[Question]] = {}
     others: list[str] = []
-    for part in recipe.data.mixture:
-        for rows in loaded(part):
-            name = (rows.dataset.benchmark, rows.dataset.subset, rows.split)
-            if known.get(name, rows.digest) != rows.digest:
-                others.append(f"{rows.dataset.name} {rows.split}")
-            found += rows.questions[: part.limit]
+    for one in candidate.checkpoint.provenance.learnt_from:
+        if one.use != "mixture":
+            continue
+        rows = data.load(one.benchmark, one.subset, one.split)
+        if one.sha256 != rows.digest:
+            others.append(f"{rows.dataset.name} {rows.split}")
+        name, asked = (one.benchmark, one.subset, one.split), list(rows.questions[: one.limit])
+        read[name] = max(asked, read.get(name, []), key=len)
     if others:
         raise DataError(
-            f"{', '.join(others)}: these are not the rows that were trained on (their SHA-256 is "
-            "another than the provenance's); set MEDBENCH_DATA to where they are"
+            f"{', '.join(dict.fromkeys(others))}: these are not the rows that were trained on "
+            "(their SHA-256 is another than the provenance's); set MEDBENCH_DATA to where they are"
         )
-    return found
+    return [question for rows in read.values() for question in rows]
 
 
-def loaded(part: Mixed) -> Iterator[data.Rows]:
-    """Yield the rows of a part of the mixture."""
-    for one in datasets(part):
-        yield data.load(one.benchmark, one.subset, part.split)
+def texts(candidate: Candidate) -> Iterator[str]:
+    """Yield a line for each corpus of a pre-training whose texts lie with who trained."""
+    for stage in candidate.checkpoint.provenance.stages:
+        known = {one.as_texts for one in stage.data}
+        for part in stage.corpus:
+            if part.source not in known:
+                yield f"{part.texts:,} texts of {part.source} were read too, and are not compared"
 
 
 def scored(runs: Sequence[Measured]) -> list[Name]:
@@ -136,8 +134,8 @@ def said(question: Question) -> str:
 
 def overlaps(tests: Sequence[data.Rows], trained: Sequence[Question]) -> list[Overlap]:
     """Compare all test sets with the training rows at once."""
-    texts = [said(question) for rows in tests for question in rows.questions]
-    matches = TextIndex(texts).search(map(said, trained))
+    asked = [said(question) for rows in tests for question in rows.questions]
+    matches = TextIndex(asked).search(map(said, trained))
     found, start = [], 0
     for rows in tests:
         end = start + len(rows.questions)
