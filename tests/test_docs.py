@@ -1,6 +1,7 @@
 """The generated parts of the documents: replaced alone, checked in CI."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -159,3 +160,10 @@ def test_a_picture_that_is_missing_or_not_of_the_board_is_stale(leaderboard: Pat
     shutil.copy(leaderboard / "board.svg", leaderboard / "left_over.svg")
     stale = [path.relative_to(leaderboard).as_posix() for path in stale_pictures()]
     assert stale == ["left_over.svg", "reported/mmedbench_accuracy_heatmap.svg"]
+
+
+def test_the_tests_that_documents_name_exist() -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (docs.ROOT / "train/originals.md").read_text())
+    assert len(named) > 20
+    for file, test in named:
+        assert f"def {test}(" in (docs.ROOT / "tests" / file).read_text(), f"{file}::{test}"
