@@ -163,7 +163,8 @@ def test_a_picture_that_is_missing_or_not_of_the_board_is_stale(leaderboard: Pat
 
 
 def test_the_tests_that_documents_name_exist() -> None:
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", (docs.ROOT / "train/originals.md").read_text())
+    document = (docs.ROOT / "train/originals.md").read_text("utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", document)
     assert len(named) > 20
     for file, test in named:
-        assert f"def {test}(" in (docs.ROOT / "tests" / file).read_text(), f"{file}::{test}"
+        assert f"def {test}(" in (docs.ROOT / "tests" / file).read_text("utf-8"), f"{file}::{test}"
