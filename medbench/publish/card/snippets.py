@@ -122,7 +122,8 @@ def load_in_vllm(subject: Subject) -> str:
         )
         load = dedent(f"""\
             llm = LLM(
-                {quoted(base.id)}, revision={quoted(base.revision)}, tokenizer={quoted(repo)},
+                {quoted(base.id)}, revision={quoted(base.revision)},
+                tokenizer={quoted(repo)}, tokenizer_revision="main",
                 enable_lora=True, max_lora_rank={next(one for one in VLLM_RANKS if one >= rank)},
             )
             adapter = LoRARequest("adapter", 1, snapshot_download({quoted(repo)}))""")
