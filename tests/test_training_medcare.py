@@ -108,9 +108,11 @@ def test_the_reported_loss_has_the_term_once(
     seen = []
     for weight in (0.0, 0.5):
         overrides = orthogonal(mixture, *steps, f"method.orthogonality={weight}")
-        seen.append(losses(run(recipe, tmp_path / str(weight), overrides))[0])
+        log = run(recipe, tmp_path / str(weight), overrides)
+        seen.append(losses(log)[0])
     term = 0.5 * overlap(build(prepare(load(recipe, overrides))))
     assert seen[1] - seen[0] == pytest.approx(term, rel=1e-4)
+    assert losses(log, "penalty") == [pytest.approx(term, rel=1e-4)]
 
 
 def test_frozen_experts_stay(recipe: Path, mixture: Path, tmp_path: Path) -> None:

@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 __all__ = ["curve", "draw"]
 
-BLUE, ORANGE = PALETTE[0], PALETTE[5]
+LINES = (
+    ("loss", "training", PALETTE[0], "o"),
+    ("eval_loss", "held out", PALETTE[5], "s"),
+    ("penalty", "of it the method's term", GREY, ""),
+)
+"""Quantity of the log, its name in the picture, colour and marker."""
 
 
 def points(log: Sequence[Mapping[str, Any]], name: str) -> tuple[list[int], list[float]]:
@@ -34,16 +39,13 @@ def draw(log: Sequence[Mapping[str, Any]], title: str, stem: Path) -> list[Path]
 
 
 def curve(log: Sequence[Mapping[str, Any]], title: str, pen: Pen) -> "Figure":
-    """Draw the loss of every logged step, and the held-out one where there is one."""
+    """Draw the loss of every logged step, the held-out one, the method's term, if there are any."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     axes = figure.add_subplot()
-    for name, words, colour, marker in (
-        ("loss", "training", BLUE, "o"),
-        ("eval_loss", "held out", ORANGE, "s"),
-    ):
+    for name, words, colour, marker in LINES:
         steps, losses = points(log, name)
         if steps:
             label = f"{words} {losses[-1]:.3f}"

@@ -28,7 +28,7 @@ class Penalties:
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
-        """Their sum in this pass, a scalar; None: no layer has handed one in."""
+        """Their sum in the last pass, a scalar; None: no layer has handed one in."""
         self.factor: Tensor | None = None
         """What their gradient is multiplied with."""
 
