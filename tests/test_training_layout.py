@@ -7,6 +7,7 @@ import transformers
 
 from medbench.errors import ModelError
 from medbench.recipe import Data, Method, Model, Recipe
+from medbench.training import layout
 from medbench.training.attention import PACKED, packed_attention
 from medbench.training.batches import Collator
 from medbench.training.layout import check_packing, choose
@@ -80,6 +81,15 @@ def test_transformers_own_masks_keep_examples_apart(attention: str) -> None:
     check_packing(model)
     wanted = supervised_loss(model, Collator(0, packing=False)(EXAMPLES), ITEMS)
     check(model, supervised_loss(model, packed, ITEMS), wanted)
+
+
+@pytest.mark.parametrize("rounded", [1, layout.TRIES - 1])
+def test_rounding_that_goes_away_is_no_leak(rounded: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, moves = build("Llama"), iter([0.8] * rounded + [0.0])
+    model.set_attn_implementation(PACKED)
+    monkeypatch.setattr(layout, "moved", lambda *_: next(moves))
+    check_packing(model)
+    assert list(moves) == []
 
 
 def test_a_leak_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,9 @@ __all__ = ["Layout", "base_model", "check_packing", "choose", "segment_arguments
 log = logging.getLogger(__name__)
 REFUSALS = (ValueError, TypeError, RuntimeError, IndexError, KeyError, AttributeError)
 """What models raise that do not know the arguments, or the attention (NotImplementedError too)."""
+TRIES = 5
+"""A leak is there each time. In 16 bits a product may round otherwise once in a while, as matrix
+libraries choose their way by load and alignment; after thirty layers that moves logits by 0.8."""
 
 
 class Layout(NamedTuple):
@@ -158,19 +161,30 @@ def check_packing(model: Any) -> None:
     base = base_model(model)
     if any(one.is_meta or hasattr(one, "ds_id") for one in base.parameters()):
         return
-    words = base.get_input_embeddings().num_embeddings
-    source = torch.Generator().manual_seed(0)
-    drawn = torch.randint(words, (4, 20), generator=source).tolist()
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        before, after = (second_of(model, base, [first, drawn[0]]) for first in drawn[1:3])
+        for _ in range(TRIES):
+            move = moved(model, base)
+            if not move:
+                break
     model.train(was_training)
-    if not torch.allclose(before, after, atol=1e-3, rtol=1e-3):
+    if move:
         raise ModelError(
             f"{type(base).__name__}: an example in a packed row sees the one before it (logits "
-            f"move by {float((before - after).abs().max()):.2g}); set data.packing: false"
+            f"move by {move:.2g}); set data.packing: false"
         )
+
+
+def moved(model: Any, base: Any) -> float:
+    """Return how far a packed text's logits move when the one before it changes; 0: rounding."""
+    words = base.get_input_embeddings().num_embeddings
+    source = torch.Generator().manual_seed(0)
+    drawn = torch.randint(words, (3, 20), generator=source).tolist()
+    before, after = (second_of(model, base, [first, drawn[0]]) for first in drawn[1:])
+    if torch.allclose(before, after, atol=1e-3, rtol=1e-3):
+        return 0.0
+    return float((before - after).abs().max())
 
 
 def second_of(model: Any, base: Any, texts: list[list[int]]) -> torch.Tensor:
