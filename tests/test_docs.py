@@ -162,6 +162,22 @@ def test_a_picture_that_is_missing_or_not_of_the_board_is_stale(leaderboard: Pat
     assert stale == ["left_over.svg", "reported/mmedbench_accuracy_heatmap.svg"]
 
 
+def documents() -> list[Path]:
+    """Return every Markdown file of the project."""
+    folders = ("adapters", "benchmarks", "leaderboard", "medbench", "tasks", "tests", "train")
+    found = [path for folder in folders for path in (docs.ROOT / folder).rglob("*.md")]
+    return sorted([*docs.ROOT.glob("*.md"), *found])
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(docs.ROOT)))
+def test_every_row_of_a_table_has_its_columns(path: Path) -> None:
+    columns = None
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        found = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else None
+        assert columns is None or found in (None, columns), f"{path.name}:{number}"
+        columns = found
+
+
 def test_the_tests_that_documents_name_exist() -> None:
     document = (docs.ROOT / "train/originals.md").read_text("utf-8")
     named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", document)
