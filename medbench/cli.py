@@ -105,7 +105,8 @@ def add_eval(command: argparse.ArgumentParser) -> None:
     add("--quantization", choices=("nf4", "fp4", "int8"), help="quantise at load (hf)")
     add("--limit", type=int, metavar="N", help="only the first N questions of each task")
     add("--num-fewshot", type=int, metavar="K", help="examples before each question")
-    add("--chat-template", choices=("auto", "on", "off"), default="auto", help="default: auto")
+    add("--chat-template", choices=("auto", "on", "off"), default="auto",
+        help="auto, the default: as in training, else on where there is one")  # fmt: skip
     add("--gen-kwargs", metavar="A=1,B=2", help="override generation settings")
     add("--batch-size", default="8", metavar="N", help="texts at once, or auto; default: 8")
     add("--device", help="cpu, cuda, cuda:1, mps; default: what there is")

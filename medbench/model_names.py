@@ -22,7 +22,8 @@ ADAPTERS = ("peft", "lora_local_path", "delta")
 """Those that may name what is put on it."""
 METHODS = ("full", "lora", "rslora", "dora", "qlora", "molora", "orthogonal_lora", "prefix",
            "p_tuning", "prompt")  # fmt: skip
-"""Last folders that say little alone."""
+"""Last folders that say little alone, as does a stage's."""
+STAGE = re.compile(r"stage\d")
 OF_A_RECIPE = 3
 """Folders of a recipe's name: a model and a benchmark, in either order, and a method."""
 HUB_CACHE = re.compile(r"models--(.+?)(?:/snapshots/[0-9a-f]+)?$")
@@ -45,7 +46,8 @@ class Model(NamedTuple):
 
 
 def _end(parts: list[str], depth: int) -> str:
-    least = OF_A_RECIPE if parts[-1] in METHODS else 1
+    last = parts[-1]
+    least = OF_A_RECIPE if last in METHODS or STAGE.match(last) else 1
     return "/".join(parts[-max(depth, least) :])
 
 

@@ -9,8 +9,10 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from medbench.checkpoint import write_provenance
 from medbench.cli import main
 from tests.adapted_models import LORA, save_adapter
+from tests.test_checkpoint import FACTS
 
 QUESTION = "Which drug lowers the blood pressure?"
 OPTIONS = ["--option", "aspirin", "--option", "lisinopril", "--option", "salt"]
@@ -81,11 +83,13 @@ def test_an_adapter_is_put_on_its_base_and_asked_as_it_learnt(
         "data: {mixture: [{benchmark: kormedmcqa, subsets: [doctor], protocol: letters}]}\n"
         "training: {epochs: 1}\n"
     )
-    words = [QUESTION, *OPTIONS, "--dtype", "float32", "--show-prompt", "--chat-template", "off"]
+    write_provenance(folder, FACTS)
+    words = [QUESTION, *OPTIONS, "--dtype", "float32", "--show-prompt"]
     out = ask(capsys, folder, *words)
     assert "정답：" in out  # KorMedMCQA's prompt
-    base = ask(capsys, tiny_model, *words, "--as", "kormedmcqa/letters")
-    again = ask(capsys, tiny_model, *words, "--as", "kormedmcqa/letters", "--adapter", folder)
+    words += ["--as", "kormedmcqa/letters", "--chat-template", "off"]
+    base = ask(capsys, tiny_model, *words)
+    again = ask(capsys, tiny_model, *words, "--adapter", folder)
     assert out == again != base
 
 

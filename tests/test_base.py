@@ -1,6 +1,7 @@
 """An adapter's folder as the model: its base at the right commit, its tokenizer, itself on top."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ from peft import LoraConfig
 
 from medbench.checkpoint import write_provenance
 from medbench.cli import main
-from medbench.engine.base import on_base
+from medbench.engine.base import as_trained, on_base, recipe_of
 from medbench.engine.run import Run
 from medbench.errors import ModelError
+from medbench.recipe import load, to_yaml
 from tests.adapted_models import LORA, point, save_adapter
 from tests.test_checkpoint import FACTS
+from tests.training_runs import write_recipe
 
 
 @pytest.fixture
@@ -60,6 +63,48 @@ def test_refusals(adapter: Path) -> None:
     (adapter / "adapter_model.safetensors").unlink()
     with pytest.raises(ModelError, match="pickled weights are not loaded"):
         on_base(Run(str(adapter), ("usmle",)))
+
+
+def checkpoint(folder: Path, base: Path, *settings: str) -> Path:
+    """Make an adapter's folder a checkpoint whose recipe has these settings."""
+    recipe = load(write_recipe(base, folder.parent), settings)
+    (folder / "recipe.yaml").write_text(to_yaml(recipe), encoding="utf-8")
+    write_provenance(folder, FACTS)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (["data.template=protocol"], "off"),
+        (["data.template=chat"], "on"),
+        (["data.template=protocol", "evaluation={tasks: [usmle], chat_template: on}"], "on"),
+    ],
+)
+def test_prompts_are_wrapped_as_in_training(
+    adapter: Path, tiny_model: Path, settings: list[str], expected: str
+) -> None:
+    folder = str(checkpoint(adapter, tiny_model, *settings))
+    for run in (Run(folder, ()), Run(str(tiny_model), (), adapters=("base", folder))):
+        assert as_trained(run).chat_template == expected
+        assert as_trained(replace(run, chat_template="off")).chat_template == "off"
+    assert as_trained(Run(str(tiny_model), ())).chat_template == "auto"
+
+
+def test_recipes_that_differ_leave_the_wrapping_open(
+    adapter: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    other = shutil.copytree(adapter, tmp_path / "other" / "lora")
+    folders = (
+        str(checkpoint(adapter, tiny_model, "data.template=chat")),
+        str(checkpoint(other, tiny_model, "data.template=protocol")),
+    )
+    assert as_trained(Run(str(tiny_model), (), adapters=folders)).chat_template == "auto"
+
+
+def test_the_recipe_of_another_tool_is_none(adapter: Path) -> None:
+    (adapter / "recipe.yaml").write_text("quant_stage: {quant_modifiers: {}}\n")
+    assert recipe_of(str(adapter)) is None
 
 
 def scores(folder: Path) -> Any:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 from math import exp
 from typing import Any
 
-from medbench import checkpoint
 from medbench.engine import backends, plan
-from medbench.engine.base import on_base
+from medbench.engine.base import as_trained, on_base, recipe_of
 from medbench.engine.run import Run, check
 from medbench.errors import ModelError, TaskError
-from medbench.hub.files import file_of
 from medbench.question import Question
-from medbench.recipe import load
 from medbench.scoring.chat import render_chat
 from medbench.scoring.extract import extract
 from medbench.scoring.protocols import Protocol, protocol
@@ -66,8 +63,8 @@ def form_of(model: str, revision: str, options: tuple[str, ...], asked: str | No
     """
     if asked or not options:
         return asked or OPEN
-    file = file_of(model, checkpoint.RECIPE, revision)
-    mixture = load(file).data.mixture if file else ()
+    recipe = recipe_of(model, revision)
+    mixture = recipe.data.mixture if recipe else ()
     known = (f"{part.benchmark}/{part.protocol}" for part in mixture)
     return next((one for one in known if not one.startswith("flashcards")), DEFAULT_FORM)
 
@@ -85,7 +82,7 @@ def ask(run: Run, question: Question, form: str, max_new_tokens: int) -> Answer:
         MedbenchError: the form or the model is not to be had.
     """
     check(run)
-    run = on_base(run)
+    run = on_base(as_trained(run))
     how = found(form, question)
     variants = backends.find_adapters(run)
     tokenizer = plan.load_tokenizer(

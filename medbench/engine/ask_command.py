@@ -35,7 +35,8 @@ def add_ask(command: argparse.ArgumentParser) -> None:
     add("--language", choices=LANGUAGES, default="en", help="of the question; default: en")
     add("--adapter", metavar="PATH_OR_REPO", help="PEFT adapter on top of CHECKPOINT")
     add("--quantization", choices=("nf4", "fp4", "int8"), help="quantise at load")
-    add("--chat-template", choices=("auto", "on", "off"), default="auto", help="default: auto")
+    add("--chat-template", choices=("auto", "on", "off"), default="auto",
+        help="auto, the default: as in training, else on where there is one")  # fmt: skip
     add("--max-new-tokens", type=int, default=256, metavar="N", help="default: 256")
     add("--device", help="cpu, cuda, cuda:1, mps; default: what there is")
     add("--dtype", default="auto", help="float32, bfloat16, float16; default: as saved")

@@ -1,15 +1,47 @@
-"""An adapter named as the model: what `medbench train` left, or published, is taken as it is."""
+"""A checkpoint named as the model: what `medbench train` left, or published, is taken as it is."""
 
 from dataclasses import replace
 from typing import Any
 
 from medbench import checkpoint
 from medbench.engine.adapter import find_adapter
-from medbench.engine.run import Run
+from medbench.engine.run import BASE, Run
 from medbench.errors import ModelError
 from medbench.hub.files import file_of, is_local
+from medbench.recipe import Recipe, load
 
-__all__ = ["on_base"]
+__all__ = ["as_trained", "on_base", "recipe_of"]
+
+
+def recipe_of(name: str, revision: str = "main") -> Recipe | None:
+    """Return the recipe of a checkpoint that medbench trained; None: it is none.
+
+    Other tools leave a `recipe.yaml`, too; a provenance beside it says that it is medbench's.
+
+    Raises:
+        RecipeError: it cannot be read.
+    """
+    if file_of(name, checkpoint.PROVENANCE, revision) is None:
+        return None
+    file = file_of(name, checkpoint.RECIPE, revision)
+    return load(file) if file else None
+
+
+def as_trained(run: Run) -> Run:
+    """Return the run with prompts wrapped as in training, where `auto` leaves it open.
+
+    What counts are the recipes of the model and of the adapters on it; where they differ, and where
+    there are none, `auto` stays.
+
+    Raises:
+        RecipeError: a recipe cannot be read.
+    """
+    if run.chat_template != "auto" or run.backend == "openai":
+        return run
+    found = [recipe_of(run.model, run.revision)]
+    found += [recipe_of(name) for name in run.adapters if name != BASE]
+    ways = {recipe.chat_template for recipe in found if recipe is not None}
+    return replace(run, chat_template=ways.pop()) if len(ways) == 1 else run
 
 
 def on_base(run: Run) -> Run:

@@ -16,7 +16,7 @@ from medbench.checkpoint import weight_digests
 from medbench.engine import backends, plan, preview
 from medbench.engine.adapter import Adapter
 from medbench.engine.answers import answers_sha256
-from medbench.engine.base import on_base
+from medbench.engine.base import as_trained, on_base
 from medbench.engine.run import Run, check
 from medbench.engine.two_passes import TwoPasses
 from medbench.errors import ResultError
@@ -56,7 +56,7 @@ class Work:
             MedbenchError: what is wrong with them.
         """
         check(run)
-        run = on_base(run)
+        run = on_base(as_trained(run))
         manager = plan.task_manager()
         names = plan.resolve(run.tasks, manager)
         tasks = plan.load_tasks(names, manager)

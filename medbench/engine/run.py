@@ -43,7 +43,7 @@ class Run:
     num_fewshot: int | None = None
     """Examples before each question; None: as the task says."""
     chat_template: Literal["auto", "on", "off"] = "auto"
-    """auto: on where the tokenizer has one."""
+    """auto: as a checkpoint was trained, else on where the tokenizer has one."""
     gen_kwargs: str | None = None
     """Overrides of the tasks' generation settings, as lm-eval writes them: "a=1,b=2"."""
     batch_size: str = "8"

@@ -2,7 +2,6 @@
 
 import tempfile
 from pathlib import Path
-from typing import Literal
 
 from medbench.engine.evaluate import evaluate
 from medbench.engine.run import Run
@@ -14,14 +13,6 @@ __all__ = ["score"]
 ACCURACY = "acc"
 OWN_FILTERS = ("none", "extract")
 AT_LOAD = ("nf4", "fp4", "int8")
-
-
-def chat_template(recipe: Recipe) -> Literal["auto", "on", "off"]:
-    """Return how prompts are wrapped; auto: as in training."""
-    asked = recipe.evaluation.chat_template
-    if asked != "auto":
-        return asked
-    return "on" if recipe.data.template == "chat" else "off"
 
 
 def score(recipe: Recipe, adapter: Path) -> dict[str, float]:
@@ -43,7 +34,7 @@ def score(recipe: Recipe, adapter: Path) -> dict[str, float]:
             tasks=evaluation.tasks,
             quantization=load if load in AT_LOAD else None,
             num_fewshot=evaluation.num_fewshot,
-            chat_template=chat_template(recipe),
+            chat_template=recipe.chat_template,
             gen_kwargs=evaluation.gen_kwargs or None,
             limit=federated.evaluate_limit or evaluation.limit,
             output=Path(scratch),

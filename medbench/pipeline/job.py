@@ -78,14 +78,6 @@ class Job:
         as_trained = load if load in AT_LOAD and evaluation.backend == "hf" else AS_SAVED
         return evaluation.quantization or (as_trained,)
 
-    @property
-    def chat_template(self) -> str:
-        """How prompts are wrapped; auto: on where the tokenizer has a template."""
-        asked = self.recipe.evaluation.chat_template
-        if asked != "auto" or not self.trains:
-            return asked
-        return "on" if self.recipe.data.template == "chat" else "off"
-
     def train_command(self, *, resume: bool) -> list[str]:
         """Return what is typed to train it."""
         settings = (*self.overrides, *self.links)
@@ -105,7 +97,8 @@ class Job:
         is_folder = self.trains or model.start
         name = str(self.folder) if self.trains else model.weights
         words = ["eval", name, "--tasks", ",".join(tasks), "--backend", evaluation.backend]
-        words += ["--chat-template", self.chat_template, "--output", str(self.results(variant))]
+        words += ["--chat-template", self.recipe.chat_template]
+        words += ["--output", str(self.results(variant))]
         options = {
             "--quantization": variant if self.quantizes(variant) else None,
             "--num-fewshot": evaluation.num_fewshot,

@@ -168,7 +168,7 @@ def eval_steps(job: Job, variant: str) -> list[Step]:
     common: dict[str, str] = {
         "quantization": variant,
         "backend": evaluation.backend,
-        "chat_template": job.chat_template,
+        "chat_template": job.recipe.chat_template,
         "gen_kwargs": evaluation.gen_kwargs,
         "limit": str(evaluation.limit),
         "num_fewshot": str(evaluation.num_fewshot),

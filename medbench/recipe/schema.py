@@ -215,6 +215,14 @@ class Recipe:
         return 1 if self.launch.strategy == "single" else self.launch.devices * self.launch.nodes
 
     @property
+    def chat_template(self) -> Literal["auto", "on", "off"]:
+        """How evaluation wraps prompts; auto, of a baseline: on where the tokenizer has one."""
+        asked = self.evaluation.chat_template
+        if asked != "auto" or self.kind == "baseline":
+            return asked
+        return "on" if self.data.template == "chat" else "off"
+
+    @property
     def measures(self) -> bool:
         """Something is held out, on which a loss is measured while it trains."""
         return self.corpus.held_out > 0 if self.kind == "pretrain" else bool(self.data.validation)
