@@ -96,6 +96,13 @@ def test_a_missing_cell_is_marked_and_has_no_bar() -> None:
     assert len(bars(figure)) == 3
 
 
+def test_a_model_without_a_score_in_a_panel_has_no_place_there() -> None:
+    everywhere, exams = board_of(["a"], 10).scores, board_of(["b"], 10).scores[6:]
+    figure = drawn(Results((*everywhere, *exams)))
+    assert len(bars(figure)) == 7 + 2 * 5  # six languages, four exams and the means
+    assert "n/a" not in written(figure)
+
+
 def test_a_mean_without_any_model_is_marked() -> None:
     group = score("a", "mmedbench", "", 0.5, members=("mmedbench_english", "mmedbench_chinese"))
     figure = drawn(Results((*board_of(["a"], 2).scores, group)))
@@ -128,7 +135,7 @@ def test_native_names_need_a_font(monkeypatch: pytest.MonkeyPatch, has_glyphs: b
     pen = Pen()
     names = []
     for title in ("MMedBench · letters", "KorMedMCQA · letters"):
-        block = module.Block(title, columns[title], slot=1.0, pitch=0.3, ceiling=100.0)
+        block = module.Block(title, columns[title], ("a",), slot=1.0, pitch=0.3, ceiling=100.0)
         names += [line[1][0] for line in module._labels(block, pen)]
     native = "English 中文 日本語 Français Русский Español macro 의사 간호사 약사 치과의사 micro"
     n = ["n = 120"]

@@ -40,7 +40,9 @@ class Block:
     title: str
     """Above the bars."""
     columns: tuple[Column, ...]
-    """Each a group of bars, one bar per model."""
+    """Each a group of bars."""
+    models: tuple[str, ...]
+    """One bar a group for each; those with nothing in the whole panel are left out."""
     slot: float
     """The width of a group."""
     pitch: float
@@ -63,10 +65,10 @@ def bars(panels: Sequence[Panel], pen: Pen) -> "Figure":
         pen: The fonts.
     """
     cells = [c for panel in panels for column in panel.columns for c in column.cells.values()]
-    models = sorted({cell.score.model for cell in cells}, key=lambda name: (name.casefold(), name))
+    models = _models([column for panel in panels for column in panel.columns])
     looks = cycle((colour, hatch) for hatch, colour in product(HATCHES, PALETTE))
     styles = dict(zip(models, looks, strict=False))
-    rows = _rows(panels, len(models), pen)
+    rows = _rows(panels, pen)
     width = max(LEAST_WIDTH, LEFT + max(map(_row_width, rows)) + RIGHT)
     drawn, axes = plane()
     write(axes, LEFT, 0.32, "Medical question answering", 13, weight="bold")
@@ -82,14 +84,29 @@ def bars(panels: Sequence[Panel], pen: Pen) -> "Figure":
     return bound(drawn, width, top + 0.45)
 
 
-def _rows(panels: Sequence[Panel], models: int, pen: Pen) -> list[list[Block]]:
-    """Pack panels into rows: bars as thick as the widest panel allows, rows equally wide."""
-    most = min(8, max(len(panel.columns) for panel in panels))
+def _models(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return the models with a score in any of these columns, in the order of the legend."""
+    names = {name for column in columns for name in column.cells}
+    return tuple(sorted(names, key=lambda name: (name.casefold(), name)))
+
+
+def _pitch(panels: Sequence[Panel]) -> float:
+    """Return a bar's width with its margin: as thick as the fullest panel allows."""
     room = WIDEST_ROW - MEAN_GAP
-    pitch = min(THICKEST, max(THINNEST, (room / most - SLOT_GAP) / models))
-    slot = max(LEAST_SLOT, pitch * models)
+    return min(
+        max(THINNEST, (room / min(8, len(p.columns)) - SLOT_GAP) / len(_models(p.columns)))
+        for p in panels
+    )
+
+
+def _rows(panels: Sequence[Panel], pen: Pen) -> list[list[Block]]:
+    """Pack panels into rows: all bars of one thickness, rows equally wide."""
+    room = WIDEST_ROW - MEAN_GAP
+    pitch = min(THICKEST, _pitch(panels))
     rows: list[list[Block]] = [[]]
     for panel in panels:
+        models = _models(panel.columns)
+        slot = max(LEAST_SLOT, pitch * len(models))
         fits = max(1, int(room / (slot + SLOT_GAP) + 1e-6))
         parts = math.ceil(len(panel.columns) / fits)
         step = math.ceil(len(panel.columns) / parts)
@@ -98,7 +115,8 @@ def _rows(panels: Sequence[Panel], models: int, pen: Pen) -> list[list[Block]]:
             title = panel.title + f" ({start // step + 1} of {parts})" * (parts > 1)
             columns = panel.columns[start : start + step]
             titled = min(pen.width(title, 9.5, "bold"), 3.0) / len(columns) - SLOT_GAP
-            block = Block(title, columns, max(slot, titled), pitch, _ceiling(same, pitch))
+            top = _ceiling(same, pitch)
+            block = Block(title, columns, models, max(slot, titled), pitch, top)
             if rows[-1] and _row_width([*rows[-1], block]) > WIDEST_ROW + 1e-6:
                 rows.append([])
             rows[-1].append(block)
@@ -112,7 +130,7 @@ def _row_width(row: Sequence[Block]) -> float:
 def _stretched(row: Sequence[Block], width: float) -> list[Block]:
     """Spread the groups of a row over the figure's width, unless that would tear them apart."""
     extra = (width - _row_width(row)) / sum(len(block.columns) for block in row)
-    return [replace(b, slot=b.slot + extra * (extra < 0.6 * row[0].slot)) for b in row]
+    return [replace(b, slot=b.slot + extra * (extra < 0.8 * row[0].slot)) for b in row]
 
 
 def _ceiling(panels: Sequence[Panel], pitch: float) -> float:
@@ -166,9 +184,9 @@ def _block(axes: "Axes", block: Block, left: float, top: float, styles: Styles, 
             left += MEAN_GAP
             axes.bar(left, HEIGHT, block.slot + SLOT_GAP, top, align="edge", color=BAND, zorder=0)
         centre = left + (block.slot + SLOT_GAP) / 2
-        at = centre - block.pitch * (len(styles) - 1) / 2
-        for model, look in styles.items():
-            _bar(axes, at, base, block, column.cells.get(model), *look)
+        at = centre - block.pitch * (len(block.models) - 1) / 2
+        for model in block.models:
+            _bar(axes, at, base, block, column.cells.get(model), *styles[model])
             at += block.pitch
         for place, (text, size, colour) in enumerate(texts):
             write(axes, centre, base + 0.14 + LINE * place, text, size, color=colour, ha="center")

@@ -111,7 +111,11 @@ def measured_sheet(panels: Sequence[Panel]) -> Sheet:
         for p, c in columns
     )
     models = sorted({name for _, column in columns for name in column.cells})
-    lines = [Line(n, "", tuple(column.cells.get(n) for _, column in columns)) for n in models]
+    lines = [
+        Line(base, f"+ {adapter}" * bool(adapter), tuple(c.cells.get(name) for _, c in columns))
+        for name in models
+        for base, _, adapter in [name.partition(" + ")]
+    ]
     return Sheet("Medical question answering", heads, (Section("", ranked(lines)),))
 
 
