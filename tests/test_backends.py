@@ -86,6 +86,7 @@ def evaluate(model: str, output: Path, *options: str) -> Path:
         timeout=900,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "INFO" not in done.stdout, "vLLM's log is among the results"
     return min(output.iterdir())
 
 

@@ -1,5 +1,6 @@
 """What each backend's model class is, which arguments it takes, and how it changes adapters."""
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -197,6 +198,8 @@ def model_class(backend: Backend) -> type[Any]:
     """
     try:
         if backend == "vllm":
+            # by default vLLM and its processes log to standard output, which is for results
+            os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
             from medbench.engine.vllm import MedbenchVLLM
 
             return MedbenchVLLM
