@@ -17,10 +17,11 @@ from medbench.checkpoint import Trained, write_provenance
 from medbench.errors import PublishError, ResultError
 from medbench.publish.base import HubBase
 from medbench.publish.candidate import Candidate
+from medbench.publish.card.again import score_commands
 from medbench.publish.card.card import model_card
 from medbench.publish.card.energy import most_energy
 from medbench.publish.card.markdown import block, without_folders
-from medbench.publish.card.snippets import load_in_python, load_in_vllm, score_command
+from medbench.publish.card.snippets import load_in_python, load_in_vllm
 from medbench.publish.card.subject import Subject
 from medbench.publish.gates import Finding
 from medbench.publish.licences import known_licences, terms
@@ -186,10 +187,49 @@ def test_a_mixture_is_read_by_those_who_know_it(folder: Path, tmp_path: Path) ->
     mixture = shutil.copytree(folder, tmp_path / "mixture")
     point(mixture, peft_type="MOLORA")
     for one, is_mixture in ((folder, False), (mixture, True)):
-        code, command = load_in_python(subject(one)), score_command(subject(one))
+        code, command = load_in_python(subject(one)), score_commands(subject(one))
         assert code.startswith("import medbench.molora") == is_mixture
         assert ("--model medbench-hf" in command) == is_mixture
         assert ("--model hf" in command) != is_mixture
+
+
+@pytest.mark.parametrize(
+    ("document", "facts", "ours", "plain"),
+    [
+        ({}, {}, ["--chat-template off", "--num-fewshot 0"], ["--num_fewshot 0"]),
+        (
+            {"chat_template": "x", "n-shot": {"usmle": 5}},
+            {"strict": True},
+            ["--chat-template on", "--num-fewshot 5", "--strict"],
+            ["--apply_chat_template", "--num_fewshot 5"],
+        ),
+        (
+            {"config": {"model_args": "dtype=float32", "gen_kwargs": {"top_k": 5, "n": 9}}},
+            {"backend": "vllm"},
+            ["--gen-kwargs top_k=5,n=9", "--dtype float32", "--backend vllm"],
+            ["dtype=float32", "--gen_kwargs"],
+        ),
+        ({}, {"quantization": "nf4"}, ["--quantization nf4"], None),
+    ],
+)
+def test_it_is_scored_again_as_it_was(
+    folder: Path,
+    tmp_path: Path,
+    document: dict[str, Any],
+    facts: dict[str, Any],
+    ours: list[str],
+    plain: list[str] | None,
+) -> None:
+    _, b = two_runs(tmp_path / "runs", configs=USMLE)
+    for pattern, changes in (("results_*", document), ("medbench_*.json", facts)):
+        (file,) = b.glob(pattern)
+        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    text = score_commands(subject(folder, [b])).replace(" \\\n    ", " ")
+    first, *others = text.splitlines()
+    assert first.startswith("medbench eval me/x --tasks 'usmle'")
+    assert all(one in first for one in ours), first
+    assert len(others) == (plain is not None)
+    assert all(one in others[0] for one in plain or ()), others
 
 
 def test_vllm_is_told_where_it_cannot(folder: Path, tmp_path: Path) -> None:

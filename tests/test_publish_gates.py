@@ -95,7 +95,7 @@ def test_an_adapter_that_never_learnt_to_stop(wide_model: Path, tmp_path: Path) 
     with few(adapter(tmp_path / "random", wide_model)) as forms:
         found = stop.check(forms)
     assert not found.passed
-    assert found.facts["share"] < 0.5 and found.facts["answers"] == 8
+    assert found.facts["share"] < 0.5 and found.facts["answers"] == 18
     assert "It would write on behind its answers" in found.report
 
 

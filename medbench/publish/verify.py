@@ -5,12 +5,11 @@ hold no text, so the rows come from where the verifier has them, and hashes tell
 same. Drawn questions are asked once more, and answers compared one by one.
 """
 
-import json
 import random
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
 from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
-from medbench.model_names import model_arguments, model_path
+from medbench.model_names import model_path
+from medbench.publish.asked import asked
 from medbench.publish.gates.results import other_weights
 from medbench.results import Score
 
@@ -211,10 +211,10 @@ def asked_again(
 
     with tempfile.TemporaryDirectory(prefix="medbench-") as scratch:
         try:
-            asked = settings(run, chosen, found, how)
+            again = settings(run, chosen, found, how)
         except MALFORMED as error:
             raise ResultError(f"{run.name} does not say how it was asked ({error!r})") from error
-        (done,) = evaluate(Run(**asked, output=Path(scratch)))
+        (done,) = evaluate(Run(**again, output=Path(scratch)))
         now = Measured.read(done.path)
     for task in chosen:
         published, answered = by_number(run.samples[task]), by_number(now.samples[task])
@@ -233,34 +233,19 @@ def settings(
     how: How,
 ) -> dict[str, Any]:
     """Return a run's settings as its files tell them, for the checkpoint in this folder."""
-    document = json.loads(run.path.read_text(encoding="utf-8"))
-    config, facts = document["config"], dict(run.facts or {})
-    arguments = model_arguments(config)
-    shots = {document["n-shot"][task] for task in chosen}
-    generation = config.get("gen_kwargs") or {}
-    asked = {
+    again = asdict(asked(run.path, run.facts or {}, chosen)) | {
         "model": str(found.path),
         "tasks": tuple(chosen),
         "items": chosen,
-        "backend": facts["backend"],
-        "engine": facts.get("engine", "medbench"),
-        "quantization": facts.get("quantization"),
-        "strict": bool(facts.get("strict")),
-        "dtype": arguments.get("dtype") or "auto",
-        "batch_tokens": arguments.get("batch_tokens"),
-        # tasks with different shots have their own: the command line has one number for all
-        "num_fewshot": shots.pop() if len(shots) == 1 else None,
-        "chat_template": "on" if document.get("chat_template") else "off",
-        "gen_kwargs": ",".join(f"{key}={value}" for key, value in generation.items()) or None,
         "device": how.device,
         "trust_remote_code": how.trust_remote_code,
     }
     if how.base and found.is_adapter:
         own = (found.path / "tokenizer_config.json").is_file()
-        asked |= {"model": how.base, "adapters": (str(found.path),)}
-        asked["tokenizer"] = str(found.path) if own else None
-        asked["revision"] = checkpoint.base_revision(found.path, how.base, "main")
-    return asked
+        again |= {"model": how.base, "adapters": (str(found.path),)}
+        again["tokenizer"] = str(found.path) if own else None
+        again["revision"] = checkpoint.base_revision(found.path, how.base, "main")
+    return again
 
 
 def by_number(samples: Sequence[Sample]) -> dict[int, Sample]:

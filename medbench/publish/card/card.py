@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from medbench import __version__
 from medbench.errors import PublishError
 from medbench.publish.card import measured, snippets, training
+from medbench.publish.card.again import score_commands
 from medbench.publish.card.markdown import block, escaped
 from medbench.publish.card.subject import Subject
 from medbench.publish.licences import Terms, known_licences
@@ -97,7 +98,7 @@ def parts(subject: Subject) -> dict[str, Any]:
         "scores": measured.score_table(subject) if subject.scores.rows else "",
         "score_notes": list(measured.score_notes(subject)) if subject.scores.rows else [],
         "has_published": any(row.is_published for row in subject.scores.rows),
-        "score_command": block(snippets.score_command(subject), "sh"),
+        "score_commands": block(score_commands(subject), "sh"),
         "certificate": measured.certificate(subject),
         "library": "PEFT" if subject.is_adapter else "transformers",
         "load_in_python": block(snippets.load_in_python(subject), "python"),

@@ -10,7 +10,7 @@ from medbench.publish.card.subject import Subject
 from medbench.question import Question
 from medbench.scoring.protocols import PROTOCOLS
 
-__all__ = ["load_in_python", "load_in_vllm", "score_command", "why_not_vllm"]
+__all__ = ["load_in_python", "load_in_vllm", "why_not_vllm"]
 
 EXAMPLE = Question(
     id="example",
@@ -136,18 +136,3 @@ def load_in_vllm(subject: Subject) -> str:
     )
     guard = 'if __name__ == "__main__":  # vLLM starts processes that read this file again'
     return f"{imports}\n{guard}\n{indent(program, '    ')}"
-
-
-def score_command(subject: Subject) -> str:
-    """Return the commands that score it again, ours and plain lm-eval's."""
-    repo, base = subject.repo, subject.base
-    scored = [row.score.task for row in subject.scores.rows]
-    tasks = ",".join(scored or subject.recipe.evaluation.tasks or ("mmedbench",))
-    plain, model = f"pretrained={repo}", "hf"
-    if subject.is_adapter:
-        plain = f"pretrained={base.id},peft={repo},tokenizer={repo}"
-        if read_adapter(subject.candidate.checkpoint.path).kind == "MOLORA":
-            model = "medbench-hf"  # lm-eval's own class does not know the type
-    ours = [f"medbench eval {repo}"]
-    commands = (ours, [f"lm_eval --model {model}", f"--model_args {plain}"])
-    return "\n".join(" \\\n    ".join([*words, f"--tasks '{tasks}'"]) for words in commands)

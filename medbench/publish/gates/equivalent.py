@@ -104,11 +104,12 @@ def same(report: Report, form: str, reading: Reading) -> None:
     passed = off <= SAME and share >= LETTERS
     line = (
         f"log-probabilities within {off:.2g} nats a token (up to {SAME:g}), "
-        f"{share:.1%} of the letters (at least {LETTERS:.1%})"
+        f"{share:.1%} of {len(reading.letters)} letters (at least {LETTERS:.1%})"
     )
     if not passed:
         line += ". It is not the model that was trained; publish the checkpoint as it is"
-    report.add(form, line, passed, distance=off, letters=share)
+    asked = len(reading.letters)
+    report.add(form, line, passed, distance=off, letters=share, questions=asked)
 
 
 def look_at_4_bits(report: Report) -> None:
@@ -125,15 +126,16 @@ def look_at_4_bits(report: Report) -> None:
     cost = average(readings["4-bit"], own)
     base = average(readings["4-bit base"], report.forms.read("base"))
     bound = FACTOR * base + SLACK
-    share = alike(readings["4-bit"], own)
+    share, asked = alike(readings["4-bit"], own), len(readings["4-bit"].letters)
     line = (
         f"nf4 moves log-probabilities by {cost:.2g} nats a token on average, the base's by "
         f"{base:.2g} (up to {FACTOR:g} times that and {SLACK:g}, {bound:.2g}); "
-        f"{share:.1%} of the letters stay"
+        f"{share:.1%} of {asked} letters stay"
     )
     if cost > bound:
         line += ". What was learnt does not survive 4 bits: say so on the card, or skip this gate"
-    report.add("4-bit", line, cost <= bound, cost=cost, base=base, bound=bound, letters=share)
+    facts = {"cost": cost, "base": base, "bound": bound, "letters": share, "questions": asked}
+    report.add("4-bit", line, cost <= bound, **facts)
 
 
 def distance(a: Reading, b: Reading) -> float:

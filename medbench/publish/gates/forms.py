@@ -170,7 +170,7 @@ class Forms:
             rows = [
                 question
                 for one in datasets(part)
-                for question in packaged(one.benchmark, one.subset, part.split)[:4]
+                for question in packaged(one.benchmark, one.subset, part.split)
             ]
             texts = [text for text in map(form.text, rows) if text is not None]
             for prompt, answer in cut(self.tokenizer, texts, is_scored=form.is_scored):
