@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,16 @@ def test_all_faults_at_once(adapter: Path, capsys: Any) -> None:
     for part in ("SHINY", "no adapter_model.safetensors", "names no base", "is there already"):
         assert part in message
     assert "Traceback" not in message
+
+
+def test_a_full_disk(adapter: Path) -> None:
+    command = f"ulimit -f 40; exec {sys.executable} -m medbench merge {adapter}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 1
+    (told,) = (line for line in done.stderr.splitlines() if line.startswith("medbench: "))
+    assert f"{adapter}-merged cannot be written: " in told and "File too large" in told
+    assert "Traceback" not in done.stderr
+    assert [one.name for one in adapter.parent.iterdir()] == ["lora"]
 
 
 def test_broken_files(adapter: Path, bases: dict[str, Path], tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medbench.checkpoint import Checkpoint
+from medbench.errors import ModelError
+from medbench.recipe import load
 
 __all__ = ["Candidate"]
 
@@ -22,3 +24,19 @@ class Candidate:
     """A local folder to read the base from in place of the Hub; empty: the provenance's."""
     licence: str = ""
     """What its publisher states, by the Hub's name; empty: what base and data ask for."""
+    trust_remote_code: bool = False
+    """Run code that comes with a model; never taken from a recipe that came with it."""
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether code that comes with the model is run.
+
+        Raises:
+            ModelError: training ran it, and nobody allowed it here.
+        """
+        if load(self.checkpoint.recipe).model.trust_remote_code and not self.trust_remote_code:
+            raise ModelError(
+                "the model needs code that comes with it (model.trust_remote_code in the recipe): "
+                "--trust-remote-code runs it"
+            )
+        return self.trust_remote_code

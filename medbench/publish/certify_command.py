@@ -22,6 +22,7 @@ def add_certify(command: argparse.ArgumentParser) -> None:
         help="what was measured with it; samples beside them")  # fmt: skip
     add("--base", default="", metavar="DIR", help="the base in a local folder; default: the Hub's")
     add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
+    add("--trust-remote-code", action="store_true", help="run code that comes with the model")
     add("--skip", action="extend", nargs="+", default=[], choices=GATES, metavar="GATE",
         help=f"leave out some of {', '.join(GATES)}")  # fmt: skip
 
@@ -41,7 +42,13 @@ def run_certify(options: argparse.Namespace) -> None:
 
     checkpoint = read(folder_of(options.checkpoint, options.revision))
     results = tuple(run.path for run in measured_runs(options.results))
-    candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
+    candidate = Candidate(
+        checkpoint,
+        results,
+        base=options.base,
+        licence=options.licence,
+        trust_remote_code=options.trust_remote_code,
+    )
     findings = run_gates(candidate, options.skip)
     show(findings)
     if failed := [one.gate for one in findings if one.stops]:

@@ -32,6 +32,7 @@ def add_push(command: argparse.ArgumentParser) -> None:
     )
     add("--merged", action="store_true", help="merge the adapter into its base first")
     add("--licence", default="", metavar="NAME", help="to publish under, as the Hub calls it")
+    add("--trust-remote-code", action="store_true", help="run code that comes with the model")
     add("--skip", action="extend", nargs="+", choices=GATES, default=[], metavar="GATE",
         help=f"gates that are left out: {', '.join(GATES)}")  # fmt: skip
 
@@ -90,6 +91,7 @@ def run_push(options: argparse.Namespace) -> None:
         tuple(options.results),
         tuple(options.base_results),
         licence=options.licence,
+        trust_remote_code=options.trust_remote_code,
     )
     order = Order(
         candidate=candidate,

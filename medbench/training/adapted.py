@@ -64,7 +64,14 @@ class Plan:
     """Of `PARTS`: what of a mixture is merged; None: all of the adapter."""
 
     @classmethod
-    def of(cls, checkpoint: Path, target: Path, only: str | None = None) -> Self:
+    def of(
+        cls,
+        checkpoint: Path,
+        target: Path,
+        only: str | None = None,
+        *,
+        trust_remote_code: bool = False,
+    ) -> Self:
         """Check all that can be checked before weights are loaded.
 
         Raises:
@@ -77,7 +84,7 @@ class Plan:
         if faults:
             raise ModelError("\n".join(faults))
         base, revision = base_of(checkpoint, content)
-        config = base_config(base, revision)
+        config = base_config(base, revision, trust_remote_code=trust_remote_code)
         return cls(checkpoint, base, revision, shapes(checkpoint / WEIGHTS), config, only)
 
     @property
@@ -111,7 +118,7 @@ class Plan:
             raise ModelError(f"{self.base} could not be loaded: {first_line(error)}") from error
         if getattr(self.config, "quantization_config", None):
             log.warning("%s is saved quantised; it is dequantised before the merge", self.base)
-            model = dequantised(model)
+            model = dequantised(model, trust_remote_code=trust_remote_code)
         rows = model.get_input_embeddings().weight.shape[0]
         rows = max(rows, *(shape[0] for _, shape in embeddings(model, self.weights)), 0)
         if len(tokenizer) > rows:
@@ -164,7 +171,7 @@ def base_of(checkpoint: Path, content: dict[str, Any]) -> tuple[str, str | None]
     return base, base_revision(checkpoint, base, content.get("revision"))
 
 
-def base_config(base: str, revision: str | None) -> Any:
+def base_config(base: str, revision: str | None, *, trust_remote_code: bool) -> Any:
     """Return the base's configuration.
 
     Raises:
@@ -173,7 +180,9 @@ def base_config(base: str, revision: str | None) -> Any:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(base, revision=revision)
+        config = AutoConfig.from_pretrained(
+            base, revision=revision, trust_remote_code=trust_remote_code
+        )
     except (OSError, ValueError) as error:
         raise ModelError(
             f"the base, {base}, is not to be had: {first_line(error)}; base_model_name_or_path in "
@@ -189,14 +198,16 @@ def base_config(base: str, revision: str | None) -> Any:
     return config
 
 
-def dequantised(model: Any) -> Any:
+def dequantised(model: Any, *, trust_remote_code: bool) -> Any:
     """Return a model's weights in float32; transformers does not save the model itself any more."""
     from transformers import AutoModelForCausalLM
 
     weights = model.dequantize().float().state_dict()
     config = model.config
     vars(config).pop("quantization_config", None)
-    whole: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    whole: Any = AutoModelForCausalLM.from_config(
+        config, dtype=torch.float32, trust_remote_code=trust_remote_code
+    )
     whole.load_state_dict(weights)
     whole.generation_config = model.generation_config
     return whole

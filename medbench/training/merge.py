@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from medbench import paths
 from medbench.checkpoint import CURVE, PROVENANCE, RECIPE, STATE
 from medbench.errors import ModelError
 from medbench.paths import sha256
 from medbench.training.adapted import PARTS, Plan, missing_modules, resize_vocabulary
+from medbench.training.model import first_line
 from medbench.training.run import end_answers
 
 __all__ = ["DTYPES", "Merged", "merge"]
@@ -69,7 +71,7 @@ def merge(
             does not do what base and adapter do.
     """
     target = output or checkpoint.with_name(f"{checkpoint.resolve().name}-{only or 'merged'}")
-    plan = Plan.of(checkpoint, target, only)
+    plan = Plan.of(checkpoint, target, only, trust_remote_code=trust_remote_code)
     model, tokenizer = plan.load(trust_remote_code=trust_remote_code)
     saved = dtype or plan.saved_dtype
     with warnings.catch_warnings():
@@ -92,7 +94,6 @@ def merged_model(plan: Plan, base: Any) -> tuple[Any, float]:
         ModelError: the adapter does not fit, or the merged model is another one.
     """
     from peft import PeftModel
-    from safetensors import SafetensorError
 
     from medbench.molora import settle, silence
 
@@ -186,8 +187,9 @@ def write(
                 shutil.copyfile(plan.checkpoint / name, scratch / name)
         describe(plan, scratch, model, dtype, difference)
         scratch.replace(target)
-    except OSError as error:
-        raise ModelError(f"{target} cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else first_line(error)
+        raise ModelError(f"{target} cannot be written: {reason or error}") from error
     finally:
         if scratch is not None:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -20,10 +20,12 @@ def score_commands(subject: Subject) -> str:
         runs.setdefault(key, []).append(score.task)
     if not runs:
         runs[None, None] = list(subject.recipe.evaluation.tasks or ("mmedbench",))
+    code = subject.recipe.model.trust_remote_code
     commands = []
     for (how, limit), tasks in runs.items():
         named = f"--tasks '{','.join(tasks)}'"
         pairs = list(options(how, limit)) if how else []
+        pairs += [("--trust-remote-code", "")] * code
         commands.append([f"medbench eval {subject.repo}", named, *(one for one, _ in pairs)])
         if how is None or how.quantization is None:  # lm_eval loads none in 4 bits
             own = (one for _, one in pairs if one)
@@ -64,4 +66,6 @@ def loaded_plainly(subject: Subject, how: Asked | None) -> list[str]:
             model = "medbench-hf"  # lm-eval's own class does not know the type
     if how and how.dtype != "auto":
         arguments += f",dtype={how.dtype}"
+    if subject.recipe.model.trust_remote_code:
+        arguments += ",trust_remote_code=True"
     return [f"lm_eval --model {model}", f"--model_args {arguments}"]

@@ -1,6 +1,7 @@
 """How to load a published model: code that runs as it stands (the tests run it)."""
 
 import json
+import re
 from dataclasses import replace
 from textwrap import dedent, indent
 
@@ -24,6 +25,7 @@ EXAMPLE = Question(
 )
 ONLY = {"pubmedqa": {"A": "yes", "B": "no", "C": "maybe"}}
 NEW_TOKENS = 16
+PART = re.compile(r".{1,80}(?:\s|$)|.{1,80}|\n")
 
 
 def prompt(subject: Subject) -> str:
@@ -39,20 +41,39 @@ def prompt(subject: Subject) -> str:
     return f"{how.instruction}{how.prompt(question)}"
 
 
+def asks_in_turns(subject: Subject) -> bool:
+    """Tell whether it was trained through the chat template."""
+    return subject.recipe.data.template == "chat"
+
+
+def question(subject: Subject) -> str:
+    """Return the lines that make a prompt, and in a chat its turns."""
+    system = subject.recipe.data.system
+    lines = [f"prompt = {literal(prompt(subject))}"]
+    if not asks_in_turns(subject):
+        return lines[0]
+    turns = ['{"role": "user", "content": prompt}']
+    if system:
+        lines.append(f"system = {literal(system)}")
+        turns.insert(0, '{"role": "system", "content": system}')
+    return "\n".join([*lines, f"turns = [{', '.join(turns)}]"])
+
+
 def inputs(subject: Subject) -> str:
     """Return the lines that make a prompt and its tokens."""
-    data = subject.recipe.data
-    lines = [f"prompt = {literal(prompt(subject))}"]
-    if data.template != "chat":
-        return "\n".join([*lines, 'inputs = tokenizer(prompt, return_tensors="pt")'])
-    system = [f'{{"role": "system", "content": {quoted(data.system)}}}, '] if data.system else []
-    return "\n".join([
-        *lines,
-        f'turns = [{"".join(system)}{{"role": "user", "content": prompt}}]',
-        "inputs = tokenizer.apply_chat_template(",
-        '    turns, add_generation_prompt=True, return_dict=True, return_tensors="pt"',
-        ")",
-    ])  # fmt: skip
+    if not asks_in_turns(subject):
+        tokens = 'inputs = tokenizer(prompt, return_tensors="pt")'
+    else:
+        tokens = (
+            "inputs = tokenizer.apply_chat_template(\n"
+            '    turns, add_generation_prompt=True, return_dict=True, return_tensors="pt"\n)'
+        )
+    return f"{question(subject)}\n{tokens}"
+
+
+def trust(subject: Subject) -> str:
+    """Return the argument that runs code that comes with the model; empty: there is none."""
+    return ", trust_remote_code=True" * subject.recipe.model.trust_remote_code
 
 
 def quoted(text: str) -> str:
@@ -61,31 +82,36 @@ def quoted(text: str) -> str:
 
 
 def literal(text: str) -> str:
-    """Return text as Python writes it, one line of it a line."""
-    lines = text.splitlines(keepends=True) or [""]
-    if len(lines) == 1:
+    """Return text as Python writes it, one line of it a line, long ones cut at a blank."""
+    parts = [part for line in text.splitlines(keepends=True) for part in PART.findall(line)]
+    if len(parts) < 2:
         return quoted(text)
-    return "(\n" + "".join(f"    {quoted(line)}\n" for line in lines) + ")"
+    return "(\n" + "".join(f"    {quoted(part)}\n" for part in parts) + ")"
 
 
 def load_in_python(subject: Subject) -> str:
     """Return the program for transformers, with PEFT where it is an adapter."""
-    base, repo = subject.base, subject.repo
+    base, repo, code = subject.base, subject.repo, trust(subject)
     if subject.is_adapter:
         kind = read_adapter(subject.candidate.checkpoint.path).kind
         imports = "import medbench.molora  # lets PEFT know MOLORA\n" * (kind == "MOLORA")
         imports += "from peft import PeftModel\n"
         load = dedent(f"""\
             base = AutoModelForCausalLM.from_pretrained(
-                {quoted(base.id)}, revision={quoted(base.revision)}, dtype="auto"
+                {quoted(base.id)}, revision={quoted(base.revision)},
+                dtype="auto"{code},
             )
             model = PeftModel.from_pretrained(base, {quoted(repo)}).eval()""")
     else:
         imports = ""
-        load = f'model = AutoModelForCausalLM.from_pretrained({quoted(repo)}, dtype="auto").eval()'
+        load = dedent(f"""\
+            model = AutoModelForCausalLM.from_pretrained(
+                {quoted(repo)}, dtype="auto"{code}
+            ).eval()""")
     return (
         f"{imports}from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({quoted(repo)})\n{load}\n\n{inputs(subject)}\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({quoted(repo)}{code})\n{load}\n\n"
+        f"{inputs(subject)}\n"
         f"output = model.generate(**inputs, max_new_tokens={NEW_TOKENS}, do_sample=False)\n"
         'print(tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], '
         "skip_special_tokens=True))"
@@ -106,13 +132,12 @@ def why_not_vllm(subject: Subject) -> str:
 
 def load_in_vllm(subject: Subject) -> str:
     """Return the program for vLLM."""
-    base, repo = subject.base, subject.repo
-    chat = subject.recipe.data.template == "chat"
-    ask = 'llm.chat([{"role": "user", "content": prompt}]' if chat else "llm.generate(prompt"
+    base, repo, code = subject.base, subject.repo, trust(subject)
+    ask = "llm.chat(turns" if asks_in_turns(subject) else "llm.generate(prompt"
     settings = f"SamplingParams(temperature=0, max_tokens={NEW_TOKENS})"
     if not subject.is_adapter:
         imports, more = "from vllm import LLM, SamplingParams\n", ""
-        load = f"llm = LLM({quoted(repo)})"
+        load = f"llm = LLM({quoted(repo)}{code})"
     else:
         rank = read_adapter(subject.candidate.checkpoint.path).rank
         imports = (
@@ -123,14 +148,14 @@ def load_in_vllm(subject: Subject) -> str:
         load = dedent(f"""\
             llm = LLM(
                 {quoted(base.id)}, revision={quoted(base.revision)},
-                tokenizer={quoted(repo)}, tokenizer_revision="main",
+                tokenizer={quoted(repo)}, tokenizer_revision="main"{code},
                 enable_lora=True, max_lora_rank={next(one for one in VLLM_RANKS if one >= rank)},
             )
             adapter = LoRARequest("adapter", 1, snapshot_download({quoted(repo)}))""")
         more = ", lora_request=adapter"
     program = (
         f"{load}\n"
-        f"prompt = {literal(prompt(subject))}\n"
+        f"{question(subject)}\n"
         f"settings = {settings}\n"
         f"answers = {ask}, settings{more})\nprint(answers[0].outputs[0].text)"
     )

@@ -47,8 +47,8 @@ def run_gates(candidate: Candidate, skip: Collection[str] = ()) -> tuple[Finding
 
 
 def finding(name: str, check: Callable[[], Finding]) -> Finding:
-    """Run a gate; what keeps it from looking is a fault."""
+    """Run a gate; what keeps it from looking is a fault, too little memory or disk as well."""
     try:
         return check()
-    except MedbenchError as error:
+    except (MedbenchError, RuntimeError, OSError) as error:
         return Finding(name, False, f"could not be looked at: {error}")

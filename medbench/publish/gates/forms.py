@@ -114,14 +114,14 @@ class Forms:
     @cached_property
     def own(self) -> Run:
         """The checkpoint as evaluation loads it, in float32."""
-        trust = self.recipe.model.trust_remote_code
+        trust = self.candidate.runs_code
         asked = Run(str(self.folder), (), dtype="float32", trust_remote_code=trust, batch_size="1")
         return on_base(asked)
 
     @cached_property
     def merged(self) -> Merged:
         """The adapter merged into its base in float32, and saved."""
-        trust = self.recipe.model.trust_remote_code
+        trust = self.candidate.runs_code
         return merge(self.folder, self.scratch() / "merged", "float32", trust_remote_code=trust)
 
     @cached_property

@@ -14,7 +14,6 @@ from medbench.errors import MedbenchError, ModelError
 from medbench.hub.files import is_pickle
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates.finding import Finding
-from medbench.recipe import load
 from medbench.training.adapted import resize_vocabulary
 from medbench.training.model import first_line
 
@@ -101,7 +100,7 @@ def expected(candidate: Candidate, found: Shapes) -> tuple[Shapes, Shapes]:
         ModelError: the base's configuration, or the adapter's, cannot be read.
     """
     checkpoint, base = candidate.checkpoint, candidate.checkpoint.provenance.base
-    trust = load(checkpoint.recipe).model.trust_remote_code
+    trust = candidate.runs_code
     if not checkpoint.is_adapter:
         model = skeleton(str(checkpoint.path), None, trust)
         whole = shapes(model.state_dict())
