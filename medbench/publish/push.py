@@ -14,7 +14,7 @@ from medbench.publish.base import HubBase, check_repo, hub_base
 from medbench.publish.candidate import Candidate
 from medbench.publish.card.card import model_card
 from medbench.publish.card.subject import Subject, terms_of
-from medbench.publish.content import Content, check_secrets, checkpoint_content
+from medbench.publish.content import NAMES, Content, check_secrets, checkpoint_content
 from medbench.publish.gates import Finding, run_gates
 from medbench.publish.licences import name_fault
 from medbench.publish.records import eval_results, every_eval_ever
@@ -28,11 +28,16 @@ CARD = "README.md"
 RESULTS = "results"
 EVAL_RESULTS = ".eval_results/medbench.yaml"
 EVERY_EVAL_EVER = f"{RESULTS}/every_eval_ever.json"
+MEASURED = ("results_*.json", "medbench_*.json", "samples_*.jsonl", "samples_*.jsonl.gz")
+"""How a run's files are called."""
 OUTDATED = (
-    "*.safetensors", "*.safetensors.index.json", "adapter_config.json", "config.json",
-    "generation_config.json", "adapter_model.bin", "pytorch_model*.bin", f"{CURVE}.*",
+    *NAMES, "*.safetensors", "*.safetensors.index.json",
+    "adapter_model.bin", "pytorch_model*.bin", "pytorch_model.bin.index.json",
+    EVAL_RESULTS, EVERY_EVAL_EVER,
+    *(f"{folder}/{name}" for folder in (RESULTS, f"{RESULTS}/*") for name in MEASURED),
 )  # fmt: skip
-"""What must not stay beside new weights: the Hub's libraries would load the old ones."""
+"""What must not stay beside new weights: libraries would load the old ones' files, and readers take
+the old scores for the new ones. Other files of a repository are none of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,8 +135,7 @@ def prepare(order: Order, findings: tuple[Finding, ...]) -> Iterator[Prepared]:
             content[EVERY_EVAL_EVER] = every_eval_ever(scores.rows, order.place.repo, base)
         content[CARD] = model_card(subject).encode()
         check_secrets(content, get_token())
-        old = (f"{RESULTS}/*", EVAL_RESULTS) if order.candidate.results else ()
-        yield Prepared(content, (*OUTDATED, *old), tuple(notes(subject)))
+        yield Prepared(content, OUTDATED, tuple(notes(subject)))
 
 
 @contextmanager
