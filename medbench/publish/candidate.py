@@ -22,3 +22,7 @@ class Candidate:
     """A local folder to read the base from in place of the Hub; empty: the provenance's."""
     licence: str = ""
     """What its publisher states, by the Hub's name; empty: what base and data ask for."""
+    trust_remote_code: bool = False
+    """Run code that comes with a model; never taken from a recipe that came with it."""
+    adapter: Checkpoint | None = None
+    """What the checkpoint was before it was merged into its base; None: nothing was, or is here."""
