@@ -34,14 +34,17 @@ def run_certify(options: argparse.Namespace) -> None:
         ResultError: results cannot be read.
     """
     from medbench.checkpoint import read
-    from medbench.hub.files import folder_of
+    from medbench.hub.files import folder_of, is_local
     from medbench.leaderboard.measured import measured_runs
     from medbench.publish.candidate import Candidate
     from medbench.publish.gates import run_gates
 
     checkpoint = read(folder_of(options.checkpoint, options.revision))
     results = tuple(run.path for run in measured_runs(options.results))
-    candidate = Candidate(checkpoint, results, base=options.base, licence=options.licence)
+    repo = "" if is_local(options.checkpoint) else options.checkpoint
+    candidate = Candidate(
+        checkpoint, results, base=options.base, licence=options.licence, repo=repo
+    )
     findings = run_gates(candidate, options.skip)
     show(findings)
     if failed := [one.gate for one in findings if one.stops]:
