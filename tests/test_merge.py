@@ -15,6 +15,7 @@ from peft import (
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from medbench.checkpoint import weight_digests
 from medbench.cli import main
 from medbench.training.merge import merge
 from tests.adapted_models import (
@@ -168,6 +169,7 @@ def test_what_is_carried_on(adapter: Path, bases: dict[str, Path], tmp_path: Pat
     assert (source["adapter"], source["base"]) == (str(adapter), str(bases["llama"]))
     assert set(source["adapter_sha256"]) == {"adapter_config.json", "adapter_model.safetensors"}
     assert set(source["base_sha256"]) == {"model.safetensors"}
+    assert source["weights_sha256"] == weight_digests(merged.path) != source["base_sha256"]
     assert source["dtype"] == "bfloat16"
     assert not (merged.path / "adapter_config.json").exists()
     assert {path.name for path in tmp_path.iterdir()} == {"lora", "whole"}

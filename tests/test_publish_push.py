@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from safetensors.torch import load_file, save_file
 
 from tests.compared_runs import two_runs
+from tests.hub_store import MAIN, File
 from tests.publications import BASE, REPO, Client, make_checkpoint
 from tests.writable_hub import WritableHub
 
@@ -102,6 +104,39 @@ def test_merged_weights_take_the_adapters_place(
     assert all(str(tiny_model).encode() not in file.content for file in files.values())
     code, _, _ = client("push", checkpoint, REPO, "--merged")
     assert (code, hub.commits(REPO)) == (0, 2), "merging gives the same bytes again"
+
+
+FOREIGN = ("onnx/model.safetensors", "checkpoint-500/adapter_model.safetensors", "results/notes.md",
+           "results/old/curve.json", "docs/config.json", "LICENSE")  # fmt: skip
+
+
+def test_nothing_of_an_older_model_stays(
+    hub: WritableHub, client: Client, checkpoint: Path, tmp_path: Path
+) -> None:
+    """New weights without scores; files of other people, and of other folders, are left alone."""
+    _, b = two_runs(tmp_path / "runs")
+    (checkpoint / "added_tokens.json").write_text("{}")
+    assert client("push", checkpoint, REPO, "--results", b)[0] == 0
+    there = hub.repositories["models", REPO]
+    first = there.files()
+    name = next(path for path in first if path.startswith("results/results_"))
+    more = {path: File(b"{}", False) for path in (*FOREIGN, name.replace("/", "/tiny__lora/"))}
+    there.put(MAIN, {**first, "tokenizer.model": File(b"old", False), **more}, "by hand")
+    for old in ("added_tokens.json", "chat_template.jinja", "trainer_state.json"):
+        (checkpoint / old).unlink()
+    file = checkpoint / "adapter_model.safetensors"
+    save_file({key: one + 1 for key, one in load_file(file).items()}, file)
+    code, out, err = client("push", checkpoint, REPO, "--dry-run")
+    going = {line.split()[-1] for line in out.splitlines() if line.startswith("-       0 B")}
+    assert {"added_tokens.json", "tokenizer.model", "trainer_state.json", name} <= going, err
+    code, _, err = client("push", checkpoint, REPO)
+    assert code == 0, err
+    files = there.files()
+    assert set(FOREIGN) <= files.keys()
+    assert going == (first.keys() | {"tokenizer.model", *more}) - files.keys()
+    left = {path for path in files if path.startswith((".eval_results/", "results/"))}
+    assert left == {"results/notes.md", "results/old/curve.json"}
+    assert "No scores were published with it." in files["README.md"].content.decode()
 
 
 def test_branch_tag_and_pull_request(hub: WritableHub, client: Client, checkpoint: Path) -> None:

@@ -96,6 +96,15 @@ def test_other_weights_answer_otherwise(published: Path, tmp_path: Path) -> None
     assert verify(folder, How(share=1)).differing > 0.05
 
 
+def test_weights_that_are_not_compared_are_named(published: Path, tmp_path: Path) -> None:
+    folder = copied(published, tmp_path / "lora")
+    change(folder, "medbench_*.json", lambda one: one.pop("weights"))
+    found = verify(folder, How(share=0.1))
+    (note,) = (one for one in found.notes if "left out" not in one)
+    assert note.startswith("tiny__lora/results_") and not found.exchanged
+    assert note.endswith("its weights are not compared, it does not say which it had")
+
+
 def test_another_prompt_is_no_agreement(published: Path, tmp_path: Path, capsys: Any) -> None:
     folder = copied(published, tmp_path / "lora")
     change(folder, "samples_usmle_*", lambda one: one.update(prompt_hash="0" * 64))

@@ -20,6 +20,7 @@ from medbench.engine.base import as_trained, on_base
 from medbench.engine.run import Run, check
 from medbench.engine.two_passes import TwoPasses
 from medbench.errors import ResultError
+from medbench.hub.files import cached_folder
 
 __all__ = ["Finished", "dry_run", "evaluate"]
 
@@ -99,11 +100,11 @@ def evaluate(run: Run) -> list[Finished]:
     work.previews(limit=1)
     variants = backends.find_adapters(run)
     arguments = {name: backends.model_arguments(run, one) for name, one in variants.items()}
-    weights = {name: weights_of(run, one) for name, one in variants.items()}
     scratch = make_scratch(run.output)
     finished = []
     try:
         lm, use = backends.load_model(run, variants)
+        weights = {name: weights_of(run, one) for name, one in variants.items()}
         for number, (name, adapter) in enumerate(variants.items()):
             use(adapter)
             written = scratch / str(number)
@@ -119,9 +120,14 @@ def evaluate(run: Run) -> list[Finished]:
 
 
 def weights_of(run: Run, adapter: Adapter | None) -> dict[str, str]:
-    """Return the digests of the adapter, or of a local model; one of the Hub has its commit."""
-    folder = adapter.path if adapter else Path(run.model).expanduser()
-    return weight_digests(folder) if run.backend != "openai" and folder.is_dir() else {}
+    """Return the digests of the adapter's or the model's safetensors; of a server's, none.
+
+    A model of the Hub has been loaded by now, and so lies in the Hub's cache.
+    """
+    if run.backend == "openai":
+        return {}
+    folder = adapter.path if adapter else cached_folder(run.model, run.revision)
+    return weight_digests(folder) if folder else {}
 
 
 def make_scratch(output: Path) -> Path:

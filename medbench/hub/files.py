@@ -9,7 +9,7 @@ from pathlib import Path
 from medbench.errors import ModelError
 from medbench.hub.refusals import broken, reason
 
-__all__ = ["file_of", "folder_of", "is_local", "is_pickle"]
+__all__ = ["cached_folder", "file_of", "folder_of", "is_local", "is_pickle", "names_of"]
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.joblib")
 """Files that run code when they are loaded."""
@@ -69,3 +69,44 @@ def folder_of(name: str, revision: str | None = None) -> Path:
         raise ModelError(
             f"{name} is no local folder and did not come from the Hub: {reason(error)}"
         ) from error
+
+
+def cached_folder(name: str, revision: str | None = None) -> Path | None:
+    """Return a model's local folder, or what the Hub's cache has of it; None: there is none.
+
+    Nothing is downloaded, so files may be missing in it.
+
+    Args:
+        name: a path, or owner/name.
+        revision: branch, tag or commit on the Hub; None: main.
+    """
+    if is_local(name):
+        path = Path(name).expanduser()
+        return path if path.is_dir() else None
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        file = try_to_load_from_cache(name, "config.json", revision=revision)
+    except HFValidationError:
+        return None
+    return Path(file).parent if isinstance(file, str) else None
+
+
+def names_of(repo: str, revision: str | None = None) -> tuple[str, ...]:
+    """Return the paths of all files of a repository of the Hub, pickles too.
+
+    Args:
+        repo: owner/name.
+        revision: branch, tag or commit; None: main.
+
+    Raises:
+        ModelError: the Hub does not tell.
+    """
+    from huggingface_hub import list_repo_files
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return tuple(list_repo_files(repo, revision=revision))
+    except (OSError, broken(), HFValidationError) as error:
+        raise ModelError(f"the files of {repo} cannot be listed: {reason(error)}") from error

@@ -26,6 +26,10 @@ class Candidate:
     """What its publisher states, by the Hub's name; empty: what base and data ask for."""
     trust_remote_code: bool = False
     """Run code that comes with a model; never taken from a recipe that came with it."""
+    repo: str = ""
+    """Where on the Hub it was downloaded from, without pickles; empty: it is a folder as it is."""
+    adapter: Checkpoint | None = None
+    """What the checkpoint was before it was merged into its base; None: nothing was, or is here."""
 
     @property
     def runs_code(self) -> bool:

@@ -35,19 +35,21 @@ def run_certify(options: argparse.Namespace) -> None:
         ResultError: results cannot be read.
     """
     from medbench.checkpoint import read
-    from medbench.hub.files import folder_of
+    from medbench.hub.files import folder_of, is_local
     from medbench.leaderboard.measured import measured_runs
     from medbench.publish.candidate import Candidate
     from medbench.publish.gates import run_gates
 
     checkpoint = read(folder_of(options.checkpoint, options.revision))
     results = tuple(run.path for run in measured_runs(options.results))
+    repo = "" if is_local(options.checkpoint) else options.checkpoint
     candidate = Candidate(
         checkpoint,
         results,
         base=options.base,
         licence=options.licence,
         trust_remote_code=options.trust_remote_code,
+        repo=repo,
     )
     findings = run_gates(candidate, options.skip)
     show(findings)

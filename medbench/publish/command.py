@@ -115,11 +115,12 @@ def preview(order: "Order") -> None:
     from medbench.errors import PublishError
     from medbench.publish import certify_command
     from medbench.publish.gates import run_gates
-    from medbench.publish.push import CARD, check, prepare, stopped
+    from medbench.publish.push import CARD, as_published, check, prepare, stopped
 
     check(order)
-    findings = run_gates(order.candidate, order.skip)
-    with prepare(order, findings) as prepared:
+    with as_published(order) as order:
+        findings = run_gates(order.candidate, order.skip)
+        prepared = prepare(order, findings)
         card = prepared.content[CARD]
         assert isinstance(card, bytes), "the card is made, not read"
         print(card.decode())

@@ -6,7 +6,7 @@ of this machine is published with the Hub's names instead.
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -29,7 +29,7 @@ from medbench.leaderboard.portable import portable, shortened
 from medbench.publish.base import HubBase
 from medbench.recipe import load, to_yaml
 
-__all__ = ["Content", "check_secrets", "checkpoint_content", "size_of"]
+__all__ = ["NAMES", "Content", "check_secrets", "checkpoint_content", "is_named", "size_of"]
 
 Content = dict[str, Path | bytes]
 """Path in the repository → the file, or what is to be in it."""
@@ -45,6 +45,8 @@ OF_TOKENIZER = (
     "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model",
     "chat_template.jinja", "additional_chat_templates/*.jinja",
 )  # fmt: skip
+NAMES = (*OURS, *OF_ADAPTER, *OF_MODEL, *OF_TOKENIZER)
+"""All that a checkpoint's files are called when they are published."""
 SECRET = re.compile(rb"\bhf_[A-Za-z0-9]{30,}")
 """How the Hub's tokens look."""
 TEXT = (".json", ".yaml", ".jinja", ".txt", ".md", ".svg")
@@ -70,12 +72,10 @@ def checkpoint_content(checkpoint: Checkpoint, base: HubBase, repo: str) -> Cont
         if is_pickle(name)
     ]
     wanted = (*OURS, *OF_TOKENIZER, *(OF_ADAPTER if checkpoint.is_adapter else OF_MODEL))
-    content: Content = {
-        name: paths[name] for name in names if any(fnmatchcase(name, one) for one in wanted)
-    }
+    content: Content = {name: paths[name] for name in names if is_named(name, wanted)}
     needed = (WEIGHTS,) if checkpoint.is_adapter else ("config.json", "model*.safetensors")
     for pattern in (*needed, "tokenizer_config.json", RECIPE):
-        if not any(fnmatchcase(name, pattern) for name in content):
+        if not any(is_named(name, [pattern]) for name in content):
             faults.append(f"there is no {pattern}")
     if faults:
         raise PublishError("\n".join(f"{folder}: {fault}" for fault in faults))
@@ -84,6 +84,15 @@ def checkpoint_content(checkpoint: Checkpoint, base: HubBase, repo: str) -> Cont
         for name, change in changes(base).items()
         if name in content
     } | {RECIPE: recipe_text(checkpoint, base, repo)}  # fmt: skip
+
+
+def is_named(path: str, patterns: Sequence[str]) -> bool:
+    """Tell whether a path follows one of some patterns, whose `*` stops at a slash."""
+    parts = path.split("/")
+    return any(
+        len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+        for wanted in (pattern.split("/") for pattern in patterns)
+    )
 
 
 Object = dict[str, Any]

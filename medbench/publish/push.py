@@ -3,18 +3,18 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medbench import checkpoint as checkpoints
-from medbench.checkpoint import CURVE, RECIPE, Checkpoint
+from medbench.checkpoint import CURVE, RECIPE, WEIGHTS
 from medbench.errors import PublishError
 from medbench.leaderboard.measured import measured_runs
 from medbench.publish.base import HubBase, check_repo, hub_base
 from medbench.publish.candidate import Candidate
 from medbench.publish.card.card import model_card
 from medbench.publish.card.subject import Subject, terms_of
-from medbench.publish.content import Content, check_secrets, checkpoint_content
+from medbench.publish.content import NAMES, Content, check_secrets, checkpoint_content
 from medbench.publish.gates import Finding, run_gates
 from medbench.publish.licences import name_fault
 from medbench.publish.records import eval_results, every_eval_ever
@@ -22,17 +22,32 @@ from medbench.publish.remote import Place, Sent, send
 from medbench.publish.scores import Scores, scores_of
 from medbench.recipe import load
 
-__all__ = ["CARD", "OUTDATED", "Order", "Prepared", "check", "prepare", "push", "stopped"]
+__all__ = [
+    "CARD",
+    "OUTDATED",
+    "Order",
+    "Prepared",
+    "as_published",
+    "check",
+    "prepare",
+    "push",
+    "stopped",
+]
 
 CARD = "README.md"
 RESULTS = "results"
 EVAL_RESULTS = ".eval_results/medbench.yaml"
 EVERY_EVAL_EVER = f"{RESULTS}/every_eval_ever.json"
+MEASURED = ("results_*.json", "medbench_*.json", "samples_*.jsonl", "samples_*.jsonl.gz")
+"""How a run's files are called."""
 OUTDATED = (
-    "*.safetensors", "*.safetensors.index.json", "adapter_config.json", "config.json",
-    "generation_config.json", "adapter_model.bin", "pytorch_model*.bin", f"{CURVE}.*",
+    *NAMES, "*.safetensors", "*.safetensors.index.json",
+    "adapter_model.bin", "pytorch_model*.bin", "pytorch_model.bin.index.json",
+    EVAL_RESULTS, EVERY_EVAL_EVER,
+    *(f"{folder}/{name}" for folder in (RESULTS, f"{RESULTS}/*") for name in MEASURED),
 )  # fmt: skip
-"""What must not stay beside new weights: the Hub's libraries would load the old ones."""
+"""What must not stay beside new weights: libraries would load the old ones' files, and readers take
+the old scores for the new ones. Other files of a repository are none of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +83,11 @@ def push(order: Order) -> Sent:
             did not take it. Nothing is published then.
     """
     check(order)
-    findings = run_gates(order.candidate, order.skip)
-    if fault := stopped(findings):
-        raise PublishError(f"nothing was published:\n{fault}")
-    with prepare(order, findings) as prepared:
+    with as_published(order) as order:
+        findings = run_gates(order.candidate, order.skip)
+        if fault := stopped(findings):
+            raise PublishError(f"nothing was published:\n{fault}")
+        prepared = prepare(order, findings)
         message = f"medbench: {order.candidate.checkpoint.provenance.recipe}"
         return send(prepared.content, order.place, message, prepared.outdated)
 
@@ -95,8 +111,8 @@ def check(order: Order) -> None:
     check_repo(order.place.repo)
     checkpoint = order.candidate.checkpoint
     base = hub_base(checkpoint, order.base_model)
-    if order.merged and not checkpoint.is_adapter:
-        raise PublishError(f"--merged: {checkpoint.path} is a whole model; push it as it is")
+    if order.merged:
+        check_merged(order.candidate)
     licences = [one for one in (terms_of(order.candidate).base,) if one]
     if "licence" not in order.skip and (fault := name_fault(licences, order.place.repo)):
         raise PublishError(f"{fault}; --skip licence publishes it all the same")
@@ -105,12 +121,49 @@ def check(order: Order) -> None:
     result_content(order.candidate.results)
 
 
+def check_merged(candidate: Candidate) -> None:
+    """Refuse what is merged already, and scores of what the merged model is not.
+
+    Raises:
+        PublishError: names it, and what to do instead.
+    """
+    path = candidate.checkpoint.path
+    if not candidate.checkpoint.is_adapter:
+        raise PublishError(f"--merged: {path} is a whole model; push it as it is")
+    for run in measured_runs(list(candidate.results)) if candidate.results else []:
+        if WEIGHTS in ((run.facts or {}).get("weights") or {}):
+            raise PublishError(
+                f"--merged: {run.name} was measured with an adapter beside its base, and the "
+                f"merged model's weights are others: `medbench merge {path}`, score the folder "
+                "that it makes, and push that"
+            )
+
+
 @contextmanager
-def prepare(order: Order, findings: tuple[Finding, ...]) -> Iterator[Prepared]:
-    """Gather everything that is published; a merged model lies in a temporary folder.
+def as_published(order: Order) -> Iterator[Order]:
+    """Give the order of what is published: a merged model lies in a temporary folder until then.
+
+    Raises:
+        ModelError: the adapter cannot be merged.
+    """
+    if not order.merged:
+        yield order
+        return
+    from medbench.training.merge import merge
+
+    own = order.candidate
+    adapter, trust = own.checkpoint, own.runs_code
+    with tempfile.TemporaryDirectory(prefix="medbench-push-") as folder:
+        made = merge(adapter.path, Path(folder) / "merged", trust_remote_code=trust)
+        whole = replace(own, checkpoint=checkpoints.read(made.path), adapter=adapter)
+        yield replace(order, candidate=whole, merged=False)
+
+
+def prepare(order: Order, findings: tuple[Finding, ...]) -> Prepared:
+    """Gather everything that is published.
 
     Args:
-        order: what was asked for.
+        order: what `as_published` gives.
         findings: of the gates.
 
     Raises:
@@ -118,45 +171,29 @@ def prepare(order: Order, findings: tuple[Finding, ...]) -> Iterator[Prepared]:
     """
     from huggingface_hub import get_token
 
-    own = order.candidate.checkpoint
-    base = hub_base(own, order.base_model)
+    checkpoint, repo = order.candidate.checkpoint, order.place.repo
+    base = hub_base(checkpoint, order.base_model)
     scores = scores_of(order.candidate)
-    with as_published(own, merged=order.merged) as checkpoint:
-        content = checkpoint_content(checkpoint, base, order.place.repo)
-        subject = described(order, base, checkpoint, scores, content, findings)
-        content |= result_content(order.candidate.results)
-        if any(row.is_published for row in scores.rows):
-            content[EVAL_RESULTS] = eval_results(scores.rows, order.place.repo)
-            content[EVERY_EVAL_EVER] = every_eval_ever(scores.rows, order.place.repo, base)
-        content[CARD] = model_card(subject).encode()
-        check_secrets(content, get_token())
-        old = (f"{RESULTS}/*", EVAL_RESULTS) if order.candidate.results else ()
-        yield Prepared(content, (*OUTDATED, *old), tuple(notes(subject)))
-
-
-@contextmanager
-def as_published(checkpoint: Checkpoint, *, merged: bool) -> Iterator[Checkpoint]:
-    """Give the checkpoint, or the model that comes of merging it."""
-    if not merged:
-        yield checkpoint
-        return
-    from medbench.training.merge import merge
-
-    with tempfile.TemporaryDirectory(prefix="medbench-push-") as folder:
-        target = merge(checkpoint.path, Path(folder) / "merged").path
-        yield checkpoints.read(target)
+    content = checkpoint_content(checkpoint, base, repo)
+    subject = described(order, base, scores, content, findings)
+    content |= result_content(order.candidate.results)
+    if any(row.is_published for row in scores.rows):
+        content[EVAL_RESULTS] = eval_results(scores.rows, repo)
+        content[EVERY_EVAL_EVER] = every_eval_ever(scores.rows, repo, base)
+    content[CARD] = model_card(subject).encode()
+    check_secrets(content, get_token())
+    return Prepared(content, OUTDATED, tuple(notes(subject)))
 
 
 def described(
     order: Order,
     base: HubBase,
-    checkpoint: Checkpoint,
     scores: Scores,
     content: Content,
     findings: tuple[Finding, ...],
 ) -> Subject:
     """Return what the card tells."""
-    text = content[RECIPE]
+    text, checkpoint = content[RECIPE], order.candidate.checkpoint
     assert isinstance(text, bytes), "the recipe is written anew"
     return Subject(
         repo=order.place.repo,
@@ -165,7 +202,7 @@ def described(
         recipe=load(checkpoint.recipe),
         recipe_text=text.decode(),
         is_adapter=checkpoint.is_adapter,
-        is_merged=order.merged,
+        is_merged=checkpoint.provenance.merged_from is not None,
         scores=scores,
         findings=findings,
         skipped=order.skip,

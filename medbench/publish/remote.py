@@ -8,13 +8,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
 
 from medbench.errors import PublishError
 from medbench.hub.refusals import broken, reason
-from medbench.publish.content import Content, size_of
+from medbench.publish.content import Content, is_named, size_of
 
 __all__ = ["Change", "Place", "Sent", "compare", "pull", "send"]
 
@@ -139,7 +138,7 @@ def differences(
         state = "same" if is_same else "changed" if path in there else "new"
         found.append(Change(path, size_of(file), state))  # type: ignore[arg-type]
     for path in there.keys() - content.keys():
-        if any(fnmatchcase(path, pattern) for pattern in outdated):
+        if is_named(path, outdated):
             found.append(Change(path, 0, "goes"))
     return tuple(sorted(found, key=lambda one: one.path))
 

@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from medbench import checkpoint, data
-from medbench.checkpoint import weight_digests
 from medbench.engine.answers import OTHER_RULE, answer
 from medbench.engine.run import Run
 from medbench.errors import DataError, ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
 from medbench.model_names import model_path
 from medbench.publish.asked import asked
-from medbench.publish.gates.results import other_weights
+from medbench.publish.weights import compare_weights
 from medbench.results import Score
 
 __all__ = ["Compared", "How", "Verification", "verify"]
@@ -77,9 +76,9 @@ class Verification:
     published: int
     """Questions with a published answer."""
     notes: tuple[str, ...]
-    """Runs that were left out."""
+    """Runs that were left out, and weights that could not be compared."""
     exchanged: tuple[str, ...]
-    """Runs that were measured with other weights than those that are here."""
+    """Weights that are not those that were merged, or measured."""
 
     @property
     def differing(self) -> float:
@@ -96,8 +95,7 @@ def verify(folder: Path, how: How) -> Verification:
     """
     found = checkpoint.read(folder)
     runs, notes = verifiable(found)
-    weights = weight_digests(folder) | adapter_merged(found)
-    exchanged = [other_weights(run, weights) for run in runs if (run.facts or {}).get("weights")]
+    exchanged, unsure = compare_weights(found, runs)
     drawn, published = draw(runs, how)
     check_rows(runs, drawn)
     items = [
@@ -105,12 +103,7 @@ def verify(folder: Path, how: How) -> Verification:
         for number, chosen in drawn.items()
         for one in asked_again(runs[number], chosen, found, how)
     ]
-    return Verification(tuple(items), published, tuple(notes), tuple(filter(None, exchanged)))
-
-
-def adapter_merged(found: checkpoint.Checkpoint) -> dict[str, str]:
-    """Return the digests of the adapter that became part of a merged model; none: it is none."""
-    return dict((found.provenance.merged_from or {}).get("adapter_sha256", {}))
+    return Verification(tuple(items), published, (*notes, *unsure), exchanged)
 
 
 def verifiable(found: checkpoint.Checkpoint) -> tuple[list[Measured], list[str]]:

@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError
 
 from medbench import paths
-from medbench.checkpoint import CURVE, PROVENANCE, RECIPE, STATE
+from medbench.checkpoint import CURVE, PROVENANCE, RECIPE, STATE, weight_digests
 from medbench.errors import ModelError
 from medbench.paths import sha256
 from medbench.training.adapted import PARTS, Plan, missing_modules, resize_vocabulary
@@ -208,6 +208,7 @@ def describe(plan: Plan, folder: Path, model: Any, dtype: str, difference: float
         "base_revision": plan.revision,
         "base_commit": getattr(model.config, "_commit_hash", None),
         "base_sha256": {path.name: sha256(path) for path in weights},
+        "weights_sha256": weight_digests(folder),
         "dtype": dtype,
         "largest_difference": difference,
         "only": plan.only,

@@ -20,7 +20,7 @@ def facts(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield name and value of what is known of a run."""
     run, recipe = subject.candidate.checkpoint.provenance, subject.recipe
     yield "recipe", run.recipe
-    yield "method", f"{run.method}, merged into its base" if subject.is_merged else run.method
+    yield "method", method(subject)
     yield "base model", f"{subject.base.id}, {subject.base.revision}"
     if run.start:
         yield "stages", " → ".join(run.chain)
@@ -48,6 +48,17 @@ def facts(subject: Subject) -> Iterator[tuple[str, str]]:
     yield "finished", run.finished
     packages = {"medbench": run.medbench, **run.packages}
     yield "packages", ", ".join(f"{name} {found}" for name, found in packages.items() if found)
+
+
+def method(subject: Subject) -> str:
+    """Return how it was trained, and what of that is merged into the base, in which numbers."""
+    run = subject.candidate.checkpoint.provenance
+    if not subject.is_merged:
+        return run.method
+    how = run.merged_from or {}
+    part = f", its {how['only']} part only" if how.get("only") else ""
+    saved = f", saved in {how['dtype']}" if how.get("dtype") else ""
+    return f"{run.method}, merged into its base{part}{saved}"
 
 
 def hardware(subject: Subject) -> str:

@@ -1,7 +1,8 @@
 """A checkpoint in the forms in which it is served, and what each of them says to the same prompts.
 
 Base alone, the checkpoint itself (a whole model, or PEFT's adapter beside its base), merged and
-read back from disk, in 4 bits, through vLLM. All run on the evaluation's own engine, and each is
+read back from disk, in 4 bits, through vLLM; of a model that is published merged also as it is
+saved, and the adapter that it was before. All run on the evaluation's own engine, and each is
 loaded once and gone before the next.
 """
 
@@ -34,7 +35,9 @@ from medbench.training.merge import Merged, merge
 
 __all__ = ["Form", "Forms", "Reading", "packaged"]
 
-Form = Literal["base", "own", "merged", "4-bit", "4-bit base", "vllm"]
+Form = Literal[
+    "base", "own", "merged", "4-bit", "4-bit base", "vllm", "as saved", "base as saved", "adapter"
+]
 LOADED: Mapping[Form, dict[str, Any]] = {
     "base": {},
     "own": {},
@@ -42,9 +45,14 @@ LOADED: Mapping[Form, dict[str, Any]] = {
     "4-bit": {"quantization": "nf4"},
     "4-bit base": {"quantization": "nf4"},
     "vllm": {"backend": "vllm"},
+    "as saved": {"dtype": "auto"},
+    "base as saved": {"dtype": "auto"},
+    "adapter": {},
 }
 
-EVERY: Mapping[Form, int] = {"own": 1, "merged": 1, "vllm": 4, "4-bit": 4}
+EVERY: Mapping[Form, int] = {
+    "own": 1, "merged": 1, "as saved": 1, "adapter": 1, "vllm": 4, "4-bit": 4,
+}  # fmt: skip
 """On a processor every so many of the packaged questions are asked: vLLM and bitsandbytes take
 seconds for one there. An accelerator is asked all of them."""
 
@@ -201,7 +209,10 @@ class Forms:
         run = replace(self.own, **LOADED[form])
         if form == "merged":
             return replace(run, model=str(self.merged.path), adapters=(), revision="main")
-        if form in ("base", "4-bit base"):
+        if form == "adapter":
+            assert self.candidate.adapter is not None
+            return on_base(replace(run, model=str(self.candidate.adapter.path)))
+        if form in ("base", "4-bit base", "base as saved"):
             base = self.candidate.checkpoint.provenance.base
             model = run.model if run.adapters else self.candidate.base or base.id
             revision = run.revision if run.adapters else base.commit or base.revision

@@ -25,10 +25,11 @@ def check(candidate: Candidate) -> Finding:
     lines = [f"results of these weights: {len(runs) - len(foreign)} of {len(runs)}", *foreign]
     if not runs:
         lines = ["no results are given"]
+    before = weight_digests(candidate.adapter.path) if candidate.adapter else {}
     twice = [
         f"{run.name} is of the checkpoint, and given as its base's (--base-results)"
         for run in base
-        if not other_weights(run, own)
+        if not other_weights(run, own | before)
     ]
     facts = {"runs": len(runs), "weights": own}
     return Finding("results", not (foreign or twice), "\n".join([*lines, *twice]), facts)

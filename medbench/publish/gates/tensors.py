@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from medbench.errors import MedbenchError, ModelError
-from medbench.hub.files import is_pickle
+from medbench.hub.files import is_pickle, names_of
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates.finding import Finding
 from medbench.training.adapted import resize_vocabulary
@@ -25,13 +25,16 @@ SHOWN = 5
 
 
 def check(candidate: Candidate) -> Finding:
-    """Read every tensor, and compare names and shapes with the skeleton."""
+    """Read every tensor, and compare names and shapes with the skeleton.
+
+    Raises:
+        ModelError: the Hub does not tell what lies beside what was downloaded.
+    """
     folder = candidate.checkpoint.path
     faults = [
-        f"{file.relative_to(folder)} is a pickle, which runs code when it is loaded; save "
-        "safetensors and remove it"
-        for file in sorted(folder.rglob("*"))
-        if is_pickle(file.name)
+        f"{name} is a pickle, which runs code when it is loaded; save safetensors and remove it"
+        for name in names(candidate)
+        if is_pickle(Path(name).name)
     ]
     files = sorted(folder.glob("*.safetensors"))
     if not files:
@@ -50,6 +53,19 @@ def check(candidate: Candidate) -> Finding:
         report.append("all finite, all of the base's shape, all in their places; no pickle")
     facts = {"tensors": len(found), "numbers": numbers, "faults": len(faults)}
     return Finding("tensors", not faults, "\n".join([*report, *shortened(faults)]), facts)
+
+
+def names(candidate: Candidate) -> list[str]:
+    """Return the paths of all files of a checkpoint, where it is published as where it lies.
+
+    Raises:
+        ModelError: the Hub does not tell.
+    """
+    folder = candidate.checkpoint.path
+    found = {file.relative_to(folder).as_posix() for file in folder.rglob("*")}
+    if candidate.repo:
+        found.update(names_of(candidate.repo, folder.name))  # a snapshot is named by its commit
+    return sorted(found)
 
 
 def read(file: Path, found: Shapes) -> Iterator[str]:
