@@ -133,7 +133,7 @@ class Tracking:
     keep: Count = 1
     """Saved states that stay on the disk."""
     keep_best: bool = False
-    """End with the state of the lowest held-out loss instead of the last."""
+    """End with the saved state of the lowest held-out loss, not the last; each one is measured."""
     report_to: tuple[Literal["trackio", "wandb", "tensorboard"], ...] = ()
     """Services that get the log too."""
 
