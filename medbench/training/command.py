@@ -77,7 +77,7 @@ def plan(recipe: "Recipe") -> str:
         ("tokens in all, about", f"{expected.tokens:,}"),
     ]
     if expected.memory is None:
-        rows.append(("memory", "unknown: the recipe has no model.facts"))
+        rows.append(("memory", f"unknown: {missing_sizes(recipe)}"))
     else:
         parts = ("weights", "gradients", "optimizer", "activations", "logits", "reserve")
         rows.append(("weights that learn", f"{expected.trained:,}"))
@@ -89,6 +89,16 @@ def plan(recipe: "Recipe") -> str:
 
         rows += outlook_rows(recipe, expected.steps, expected.tokens, expected.state_bytes)
     return tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right"))
+
+
+def missing_sizes(recipe: "Recipe") -> str:
+    """Say which sizes an estimate lacks."""
+    from medbench.training.shapes import unsized
+
+    facts = recipe.model.facts
+    if facts is None:
+        return "the recipe has no model.facts"
+    return f"model.facts does not tell how large {', '.join(unsized(recipe, facts))} is"
 
 
 def show_examples(recipe: "Recipe", count: int) -> None:
