@@ -97,7 +97,7 @@ class Training:
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
     precision: Precision = "bfloat16"
-    """Arithmetic; trained weights are kept in float32 but for pure_bfloat16."""
+    """Arithmetic; trained weights are kept in float32, but for pure_bfloat16 (not DeepSpeed)."""
     gradient_checkpointing: bool = False
     """Compute activations twice rather than keep them."""
     neftune_alpha: Positive | None = None
