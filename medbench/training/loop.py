@@ -109,8 +109,8 @@ class Supervised(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log with the number of tokens so far, and what of a loss is the method's own term."""
         done = self.add_up()
-        if "loss" in logs and self.penalties is not None and self.penalties.total is not None:
-            logs = {**logs, "penalty": float(self.penalties.total)}
+        if "loss" in logs and self.penalties is not None and self.penalties.joined is not None:
+            logs = {**logs, "penalty": float(self.penalties.joined)}
         self.state.num_input_tokens_seen = done.tokens
         super().log({**logs, "tokens": done.tokens}, start_time)
 
