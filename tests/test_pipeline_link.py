@@ -9,6 +9,7 @@ from medbench import paths
 from medbench.errors import RecipeError
 from medbench.pipeline.chain import link
 from medbench.pipeline.job import Job, find_jobs
+from medbench.pipeline.steps import train_step
 
 COMMON = """
 model: {id: org/base}
@@ -143,6 +144,17 @@ def test_two_recipes_of_one_name(tmp_path: Path) -> None:
             find_jobs(places, (), tmp_path / "out")
     jobs, _ = find_jobs([files[0], str(tmp_path / "a")], (), tmp_path / "out")
     assert [job.name for job in jobs] == ["lora"]
+
+
+def test_what_is_saved_counts_where_the_best_of_it_stays(tmp_path: Path) -> None:
+    held = "data: {validation: [{benchmark: kormedmcqa, split: dev}]}\n"
+    best = f"{LORA}{held}tracking: {{keep_best: true, save_every: 5}}\n"
+    last = f"{LORA}{held}tracking: {{save_every: 5}}\n"
+    jobs, _ = linked(tmp_path, {"best": best, "last": last})
+    found = {
+        name: train_step(job).settings.get("tracking.save_every") for name, job in jobs.items()
+    }
+    assert found == {"best": "5.0", "last": None}
 
 
 def test_every_start_of_the_zoo_can_be_linked() -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "known_texts_digest",
     "named_texts",
     "rows_digest",
+    "rows_name",
     "texts_digest",
 ]
 
@@ -53,6 +54,11 @@ def file_digest(file: Path, state: State) -> str:
 def remembered(file: Path, size: int, changed: int) -> str:
     """Return the digest of a file as it was at a time, once a process."""
     return paths.sha256(file)
+
+
+def rows_name(benchmark: str, subset: str, split: str) -> str:
+    """Name a split as reasons show it."""
+    return f"rows {benchmark}/{subset} {split}"
 
 
 def rows_digest(benchmark: str, subset: str, split: str) -> str:

@@ -18,6 +18,7 @@ from medbench.pipeline.digests import (
     known_texts_digest,
     named_texts,
     rows_digest,
+    rows_name,
     texts_digest,
 )
 from medbench.pipeline.job import Job
@@ -44,6 +45,8 @@ LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training
 """Sections of a recipe that change what is learnt; machines and logs do not."""
 NOT_LEARNT = ("model.facts", "model.start.folder", "method.experts_from", "corpus.facts")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
+OF_THE_BEST = (*CHOOSES, "tracking.save_every")
+"""What tells which weights stay, where the best of the saved ones do."""
 MOST_REASONS = 3
 Split = tuple[str, str, str]
 """(benchmark, subset, split)."""
@@ -73,13 +76,7 @@ class Step:
         found = dict(self.settings)
         found |= {name: folder_digest(folder, state) for name, folder in self.folders.items()}
         found |= {name: texts_digest(one) for name, one in named_texts(self.texts).items()}
-        return found | {rows_name(one): rows_digest(*one) for one in self.rows}
-
-
-def rows_name(split: Split) -> str:
-    """Name a split as reasons show it."""
-    benchmark, subset, part = split
-    return f"rows {benchmark}/{subset} {part}"
+        return found | {rows_name(*one): rows_digest(*one) for one in self.rows}
 
 
 def train_step(job: Job) -> Step:
@@ -102,10 +99,11 @@ def learnt(recipe: Recipe) -> dict[str, str]:
     What a recipe starts from counts by what it holds, wherever it lies.
     """
     stated = yaml.safe_load(to_yaml(recipe))
+    chooses = OF_THE_BEST if recipe.tracking.keep_best else CHOOSES
     return {
         key: str(value)
         for key, value in leaves(stated)
-        if (key.partition(".")[0] in LEARNT or key in CHOOSES) and not key.startswith(NOT_LEARNT)
+        if (key.partition(".")[0] in LEARNT or key in chooses) and not key.startswith(NOT_LEARNT)
     }
 
 
@@ -148,7 +146,7 @@ def made_of(job: Job, state: State) -> Record:
     made = checkpoint.read(job.folder).provenance
     inputs = learnt(load(job.folder / checkpoint.RECIPE))
     for one in made.data:
-        inputs[rows_name((one.benchmark, one.subset, one.split))] = f"{MARK}{one.sha256}"
+        inputs[rows_name(one.benchmark, one.subset, one.split)] = f"{MARK}{one.sha256}"
     names = corpus_names(one.source for one in made.corpus)
     inputs |= {name: f"{MARK}{one.sha256}" for name, one in zip(names, made.corpus, strict=True)}
     record = state.records.get(TRAIN)
@@ -296,4 +294,4 @@ def digest_now(step: Step, name: str, state: State) -> str:
     if source is not None:
         return known_texts_digest(source)
     # rows that are out of reach could not be evaluated again either
-    return next((known_rows_digest(*one) for one in step.rows if rows_name(one) == name), "")
+    return next((known_rows_digest(*one) for one in step.rows if rows_name(*one) == name), "")
