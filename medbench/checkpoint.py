@@ -129,7 +129,7 @@ class Provenance:
     loss: float | None
     """Last logged; None: nothing was logged."""
     held_out_loss: float | None
-    """Last measured; None: it never was."""
+    """Last measured, or that of the state that was kept; None: it never was."""
     seed: int
     """Of the order, the adapters' first weights and the dropout."""
     seconds: float

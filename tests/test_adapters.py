@@ -174,7 +174,7 @@ def test_facts_layer_class_and_target_modules(model: str) -> None:
 
 def test_models_with_code_of_their_own_are_not_checked() -> None:
     """Their sizes still add up: a gated decoder, with biases on attention in InternLM."""
-    from medbench.training.memory import linear_shapes
+    from medbench.training.shapes import linear_shapes
 
     remote = {one.name: one for one in zoo().values() if one.model.trust_remote_code}
     assert {one.model.architecture for one in remote.values()} == REMOTE

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from medbench.engine.run import Run
 from medbench.errors import RecipeError
+from medbench.federated import scores, simulate
 from medbench.pipeline.job import find_jobs
 from medbench.recipe import load, to_yaml
+from medbench.results import Results
 from tests.command_line import medbench
 from tests.federated_recipe import write_recipe
 
@@ -43,6 +46,30 @@ def test_it_must_be_said(capsys: Any, recipe: Path) -> None:
 def test_the_pipeline_says_it(recipe: Path, tmp_path: Path) -> None:
     jobs, _ = find_jobs([str(recipe)], [], tmp_path)
     assert "--federated" in jobs[0].train_command(resume=True)
+
+
+def test_its_start_must_be_there(
+    capsys: Any, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "check_flower", lambda: None)
+    code, _, err = medbench(capsys, "train", str(recipe), "--federated", "model.start.recipe=one")
+    assert code == 1 and "federated starts from what one leaves: `medbench run` makes both" in err
+
+
+def test_an_adapter_is_scored_on_what_it_was_trained_on(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Run] = []
+
+    def note(run: Run) -> list[Any]:
+        asked.append(run)
+        return []
+
+    monkeypatch.setattr(scores, "evaluate", note)
+    monkeypatch.setattr(scores, "read_results", lambda _: Results(()))
+    scores.score(load(recipe, ["model.start={recipe: one, folder: /runs/one}"]), tmp_path)
+    scores.score(load(recipe), tmp_path)
+    assert [one.model for one in asked] == ["/runs/one", str(tmp_path / "nowhere")]
 
 
 def test_a_recipe_comes_back_as_it_was(recipe: Path, tmp_path: Path) -> None:

@@ -10,9 +10,13 @@ import pytest
 pytest.importorskip("flwr", reason="pip install 'medbench[federated]'")
 from flwr.app import Array, Error, Message, MetricRecord, RecordDict
 from flwr.app.message.message import make_message
+from safetensors.numpy import load_file
 
+from medbench.checkpoint import WEIGHTS
 from medbench.errors import RecipeError, TrainingError
-from medbench.federated.server import introduced, serve
+from medbench.federated.asked import Asked
+from medbench.federated.server import Base, introduced, serve
+from medbench.training.ready import prepare
 from tests.federated_recipe import write_recipe
 from tests.federated_runs import Loopback, Spoil, asked
 
@@ -107,6 +111,48 @@ def test_the_round_goes_on(recipe: Path, tmp_path: Path, capsys: Any) -> None:
         assert part["faults"]["2"].startswith(words)
         assert part["loss"] < 100
     assert "client 2: OutOfMemory: no room" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("secure", ["false", "true"])
+def test_privacy_without_one(secure: str, recipe: Path, tmp_path: Path) -> None:
+    """It is named; three clients count alike, whatever their rows, and get the noise of three."""
+    privacy = "federated.privacy={clipping_norm: 1e-6, noise_multiplier: 1000}"
+    last = 3 if secure == "true" else 1
+
+    def spoil(client: int, turn: int, reply: Message) -> Message | None:
+        return fail(reply) if client == 2 and turn == last else reply
+
+    order = asked(recipe, tmp_path / "a", ALL, "federated.rounds=1", privacy,
+                  f"federated.secure={secure}")  # fmt: skip
+    serve(order, Loopback(order, spoil))
+    (part,) = json.loads((tmp_path / "a/federated.json").read_text())["rounds"]
+    assert set(part["faults"]) == {"2"}
+    assert {one["num-examples"] for one in part["learnt"].values()} == {1}
+    assert moved(order).std() == pytest.approx(1e-6 * 1000 / 3, rel=0.1)
+
+
+def test_privacy_outweighs_no_client(recipe: Path, tmp_path: Path) -> None:
+    """One that says that it has many rows moves the mean as far as any other."""
+
+    def spoil(client: int, turn: int, reply: Message) -> Message | None:
+        reply.content["metrics"]["num-examples"] = 97 if client == 0 else 1
+        sent = grid.sent[-1].content["arrays"]
+        for name, one in sent.items():
+            reply.content["arrays"][name] = Array(one.numpy() + np.float32(client == 0))
+        return reply
+
+    privacy = "federated.privacy={clipping_norm: 1e-6, noise_multiplier: 1e-6}"
+    order = asked(recipe, tmp_path / "a", ALL, "federated.rounds=1", privacy)
+    grid = Loopback(order, spoil)
+    serve(order, grid)
+    assert moved(order).mean() == pytest.approx(0.25, rel=1e-5)
+
+
+def moved(order: Asked) -> Any:
+    """Return by how much all weights moved from the start."""
+    found = load_file(order.output / WEIGHTS)
+    begun = Base(prepare(order.recipe)).tensors
+    return np.concatenate([(found[name] - one).ravel() for name, one in begun.items()])
 
 
 def test_who_failed_reads_the_same_rows_again(recipe: Path, tmp_path: Path) -> None:

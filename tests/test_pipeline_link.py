@@ -1,12 +1,15 @@
 """Which recipes start from which, in what order, and what cannot be."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from medbench import paths
+from medbench.errors import RecipeError
 from medbench.pipeline.chain import link
 from medbench.pipeline.job import Job, find_jobs
+from medbench.pipeline.steps import train_step
 
 COMMON = """
 model: {id: org/base}
@@ -126,6 +129,32 @@ def test_the_corpus_is_for_the_pre_training(tmp_path: Path) -> None:
     assert [one.path for one in jobs["first"].recipe.corpus.sources] == ["b"]
     assert jobs["two"].overrides == ()
     assert jobs["two"].starts == {"start": tmp_path / "out" / "first"}
+
+
+def test_two_recipes_of_one_name(tmp_path: Path) -> None:
+    """Files or folders; one file that is named twice is one recipe."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "_common.yaml").write_text(COMMON)
+        (tmp_path / name / "lora.yaml").write_text(LORA)
+    files = [str(tmp_path / name / "lora.yaml") for name in ("a", "b")]
+    both = f"{files[0]} and {files[1]} would both be made in {tmp_path / 'out' / 'lora'}"
+    for places in (files, [files[0], str(tmp_path / "b")], [str(tmp_path / one) for one in "ab"]):
+        with pytest.raises(RecipeError, match=re.escape(both)):
+            find_jobs(places, (), tmp_path / "out")
+    jobs, _ = find_jobs([files[0], str(tmp_path / "a")], (), tmp_path / "out")
+    assert [job.name for job in jobs] == ["lora"]
+
+
+def test_what_is_saved_counts_where_the_best_of_it_stays(tmp_path: Path) -> None:
+    held = "data: {validation: [{benchmark: kormedmcqa, split: dev}]}\n"
+    best = f"{LORA}{held}tracking: {{keep_best: true, save_every: 5}}\n"
+    last = f"{LORA}{held}tracking: {{save_every: 5}}\n"
+    jobs, _ = linked(tmp_path, {"best": best, "last": last})
+    found = {
+        name: train_step(job).settings.get("tracking.save_every") for name, job in jobs.items()
+    }
+    assert found == {"best": "5.0", "last": None}
 
 
 def test_every_start_of_the_zoo_can_be_linked() -> None:

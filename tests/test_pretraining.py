@@ -18,7 +18,7 @@ from medbench.pipeline.steps import made_of, train_step
 from medbench.recipe import Recipe, load, to_yaml
 from medbench.training import loop, loss
 from medbench.training.corpus.read import read_corpus
-from medbench.training.forgetting import perplexities, perplexity_line
+from medbench.training.forgetting import NAMES, perplexities, perplexity_line
 from medbench.training.model import load_tokenizer
 from medbench.training.states import latest, workplace
 from medbench.training.tracking import Meter
@@ -227,12 +227,14 @@ def test_to_yaml(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_perplexities() -> None:
-    lines = [{"eval_loss": 2.0, "eval_general_loss": 1.0}, {"loss": 1.0}, {"eval_loss": 0.5,
-             "eval_general_loss": 3.0}, {"eval_loss": 1.0, "eval_general_loss": 2.0}]  # fmt: skip
-    last, best = (perplexities(lines, best=one) for one in (False, True))
+    """Of the kept state, be another one better or not."""
+    measured = [(0, 2.0, 1.0), (4, 0.5, 4.0), (6, 0.9, 3.0), (8, 1.0, 2.0)]
+    lines = [dict(zip(("step", *NAMES), one, strict=True)) for one in measured]
+    lines.insert(1, {"loss": 1.0, "step": 1})
+    last, best = (perplexities(lines, kept=one) for one in (None, 6))
     assert last["sources"] == {"before": math.exp(2), "after": math.exp(1)}
     assert best["general"] == {"before": math.exp(1), "after": math.exp(3)}
-    assert perplexities([{"loss": 1.0}], best=False) == {}
-    assert perplexities([{"eval_loss": 1.0}], best=False).keys() == {"sources"}
+    assert perplexities([{"loss": 1.0}], kept=None) == {}
+    assert perplexities([{"eval_loss": 1.0}], kept=None).keys() == {"sources"}
     assert perplexity_line(lines[0]).endswith("sources 7.389, general 2.718")
     assert json.dumps(last)

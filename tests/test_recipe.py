@@ -155,6 +155,13 @@ def test_unreadable_settings(folder: Path, overrides: list[str], expected: str) 
         (["launch.nodes=2"], "single runs on one machine, not on 2"),
         (["launch.offload=all"], "changes nothing: only fsdp, deepspeed_zero3, deepspeed_zero2"),
         (["launch.strategy=deepspeed_zero2", "launch.offload=all"], "ZeRO-2 keeps the weights"),
+        *(
+            (
+                ["training.precision=pure_bfloat16", f"launch={{strategy: {one}, devices: 4}}"],
+                "training.precision: DeepSpeed keeps float32 copies whatever it trains; use prec",
+            )
+            for one in ("deepspeed_zero2", "deepspeed_zero3")
+        ),
         (["data.system=Hello"], "data.system: changes nothing: only template chat reads it"),
         (["tracking.keep_best=true"], "changes nothing: there is no data.validation"),
         (["data.mixture=[]"], "data.mixture: name at least one benchmark to train on"),

@@ -68,6 +68,7 @@ def test_both_stages_are_recipes(method: str, tmp_path: Path) -> None:
         (MOLORA, "experts=null", "method.experts: molora needs it"),
         (MOLORA, "expert_modules=null", "method.expert_modules: molora needs it"),
         (MOLORA, "experts_per_token=9", "method.experts_per_token: 9 of 8 experts"),
+        (MOLORA, "experts_per_token=1", "1 of 8: its gate is always 1, so no loss teaches"),
         (MOLORA, "target_modules=[up_proj]", "up_proj in target_modules too; a layer gets"),
         (MOLORA, "target_modules=all-linear", "name them instead of all-linear"),
         (MOLORA, "l2=0.1", "method.l2: changes nothing: only orthogonal_lora reads it"),

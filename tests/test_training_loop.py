@@ -15,7 +15,7 @@ from medbench.training.ready import prepare
 from medbench.training.run import Levelled, train
 from medbench.training.states import latest, workplace
 from medbench.training.tracking import Meter
-from tests.training_runs import LORA, losses, run, write_recipe
+from tests.training_runs import LORA, held_out_loss, losses, provenance, run, write_recipe
 
 
 class Killed(BaseException):
@@ -54,7 +54,9 @@ def test_checkpointing_changes_nothing(recipe: Path, tmp_path: Path) -> None:
     assert losses(seen[0]) == pytest.approx(losses(seen[1]), rel=1e-5)
 
 
-@pytest.mark.parametrize("method", [[], [LORA]])
+@pytest.mark.parametrize(
+    "method", [[], [LORA, "tracking.keep_best=true", "tracking.validate_every=1"]]
+)
 def test_a_resumed_run_is_the_same_run(
     recipe: Path, tmp_path: Path, method: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,9 +133,26 @@ def test_the_best_state_is_kept(recipe: Path, tmp_path: Path) -> None:
     log = run(recipe, checkpoint, [*settings, "tracking.keep_best=true"])
     held = losses(log, "eval_loss")
     assert min(held) < held[-1]
-    from tests.training_runs import held_out_loss
-
     assert held_out_loss(checkpoint, load(recipe, settings)) == pytest.approx(min(held), rel=1e-4)
+
+
+def test_only_a_saved_state_is_the_best(recipe: Path, tmp_path: Path) -> None:
+    """The lowest loss was measured where nothing was saved; of what was, the best is kept."""
+    settings = ["training.learning_rate=0.3", "tracking.save_every=4", "tracking.keep_best=true"]
+    checkpoint = tmp_path / "best"
+    log = run(recipe, checkpoint, [*settings, "tracking.validate_every=1"])
+    held = {line["step"]: line["eval_loss"] for line in log if "eval_loss" in line}
+    best = min(held[step] for step in (4, 8))
+    assert min(held.values()) < best < held[8]
+    assert held_out_loss(checkpoint, load(recipe, settings)) == pytest.approx(best, rel=1e-4)
+    assert provenance(checkpoint)["held_out_loss"] == best
+
+
+def test_every_saved_state_is_measured(recipe: Path, tmp_path: Path) -> None:
+    """Shares of five steps: saved every third, measured every second."""
+    settings = ["training.max_steps=5", "tracking.save_every=0.5", "tracking.validate_every=0.25"]
+    log = run(recipe, tmp_path / "a", [*settings, "tracking.keep_best=true"])
+    assert [line["step"] for line in log if "eval_loss" in line] == [2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("name", ["prefix", "prompt"])

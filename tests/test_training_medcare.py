@@ -100,11 +100,12 @@ def test_pairs_start_as_the_shared_experts(recipe: Path, mixture: Path) -> None:
     assert {one.scaling["default"] for one in beside} == {2.0}
 
 
-@pytest.mark.parametrize("accumulated", [1, 4])
+@pytest.mark.parametrize(("accumulated", "recomputed"), [(1, False), (4, False), (4, True)])
 def test_the_reported_loss_has_the_term_once(
-    accumulated: int, recipe: Path, mixture: Path, tmp_path: Path
+    accumulated: int, recomputed: bool, recipe: Path, mixture: Path, tmp_path: Path
 ) -> None:
     steps = [f"training.per_device_batch={8 // accumulated}", "training.max_steps=1"]
+    steps.append(f"training.gradient_checkpointing={str(recomputed).lower()}")
     seen = []
     for weight in (0.0, 0.5):
         overrides = orthogonal(mixture, *steps, f"method.orthogonality={weight}")

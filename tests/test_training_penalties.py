@@ -179,6 +179,6 @@ def test_load_balance_is_learnt(balanced: Any) -> None:
         optimizer.zero_grad()
         loss_with(balanced).backward()
         optimizer.step()
-        assert penalties.total is not None
-        seen.append(float(penalties.total))
+        assert penalties.joined is not None
+        seen.append(float(penalties.joined))
     assert seen[-1] < seen[0] * 0.9

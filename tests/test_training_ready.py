@@ -62,6 +62,11 @@ def test_ready(recipe: Path) -> None:
             "Qwen2ForCausalLM; {model} is a LlamaForCausalLM",
         ),
         (["model.id=/nowhere/at/all"], "no model /nowhere/at/all: "),
+        (["model.start.recipe=first"], "small starts from what first leaves: `medbench run` makes"),
+        (
+            ["model.start={recipe: first, folder: /nowhere}"],
+            "model.start.folder: /nowhere holds no whole model; `medbench merge` makes one",
+        ),
         (
             ["model.tokenizer.pad=<none>"],
             "model.tokenizer.pad: the tokenizer of {model} has no token",

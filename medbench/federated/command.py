@@ -66,12 +66,13 @@ def travel(recipe: "Recipe") -> Iterator[tuple[str, str]]:
     """Yield what is sent, as text."""
     from medbench.federated.traffic import budget
 
-    federated, facts = recipe.federated, recipe.model.facts
+    federated, expected = recipe.federated, budget(recipe)
     assert federated is not None
     yield "rounds", f"{federated.rounds}"
     yield "clients in each", f"{federated.clients_per_round} of {federated.clients}"
-    if facts:
-        expected = budget(recipe, facts)
+    if expected is None:
+        yield "MiB down and up, all rounds", "unknown"
+    else:
         yield "MiB of an adapter in float32", f"{expected.message:,.2f}"
         yield "MiB down and up, all rounds", f"{expected.total:,.2f}"
         yield "as FlowerTune publishes it", f"{expected.published:,.2f}"

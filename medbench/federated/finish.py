@@ -107,11 +107,11 @@ def report(asked: Asked, rounds: list[Round]) -> dict[str, Any]:
     """Return all that is told of the rounds.
 
     `expected` are the same bytes by FlowerTune's formulas, in float32 and with nobody missing;
-    `published` there leaves the last round's replies out.
+    `published` there leaves the last round's replies out. None: sizes are not known.
     """
-    facts = asked.recipe.model.facts
+    expected = budget(asked.recipe)
     return {
         "rounds": [asdict(one) for one in rounds],
         "travelled": travelled(rounds),
-        "expected": asdict(budget(asked.recipe, facts)) if facts else None,
+        "expected": asdict(expected) if expected else None,
     }

@@ -39,7 +39,7 @@ class Round:
     faults: dict[str, str] = field(default_factory=dict)
     """Client → why it gave nothing."""
     loss: float | None = None
-    """Mean over the clients, by their rows."""
+    """Mean over the clients, by their rows; under privacy each counts alike."""
     aggregation_error: float | None = None
     """Of B·A against the mean of the clients', relative; None: the server saw no client's."""
     traffic: dict[str, int] = field(default_factory=dict)

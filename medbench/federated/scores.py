@@ -26,7 +26,7 @@ def score(recipe: Recipe, adapter: Path) -> dict[str, float]:
     load = recipe.quantization.load
     with tempfile.TemporaryDirectory() as scratch:
         run = Run(
-            model=recipe.model.id,
+            model=recipe.model.weights,
             revision=recipe.model.revision,
             tokenizer=recipe.model.tokenizer.id or None,
             trust_remote_code=recipe.model.trust_remote_code,

@@ -107,7 +107,7 @@ def secure_round(
     Args:
         grid: Flower's, which the protocol's messages go through.
         messages: what each client is sent.
-        weights: all clients' numbers of rows; SecAgg+ must know the largest.
+        weights: how much clients count; SecAgg+ must know the largest.
         timeout: seconds that each of the protocol's four stages waits.
     """
     messages = list(messages)

@@ -7,7 +7,6 @@ from typing import Any
 
 from flwr.app import ArrayRecord, Context, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid, ServerApp
-from flwr.serverapp.strategy import DifferentialPrivacyClientSideFixedClipping
 
 from medbench.errors import TrainingError
 from medbench.federated.asked import Asked
@@ -15,7 +14,7 @@ from medbench.federated.finish import finish
 from medbench.federated.messages import METRICS, decode, record
 from medbench.federated.rounds import Round, read_state, write_adapter, write_state
 from medbench.federated.scores import score
-from medbench.federated.strategy import WEIGHT, Rounds
+from medbench.federated.strategy import WEIGHT, Private, Rounds
 from medbench.federated.traffic import MIB
 from medbench.federated.wire import Wire
 from medbench.federated.worker import Worker, adapter
@@ -55,15 +54,11 @@ def serve(asked: Asked, grid: Any) -> None:
     base = Base(ready)
     rounds, tensors = read_state(state) if state else ([], base.tensors)
     nodes, rows = introduced(grid, asked)
-    wire = Wire(grid, list(rows.values()) if federated.secure else None)
+    weights = [1] if federated.privacy else list(rows.values())
+    wire = Wire(grid, weights if federated.secure else None)
     strategy: Any = Rounds(recipe, nodes, rounds)
     if federated.privacy is not None:
-        strategy = DifferentialPrivacyClientSideFixedClipping(
-            strategy,
-            federated.privacy.noise_multiplier,
-            federated.privacy.clipping_norm,
-            federated.clients_per_round,
-        )
+        strategy = Private(strategy)
     ends = Ends(asked, base, rounds, wire)
     strategy.start(
         grid=wire,

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
-from flwr.serverapp.strategy import FedProx
+from flwr.serverapp.strategy import DifferentialPrivacyClientSideFixedClipping, FedProx
 
 from medbench.federated.low_rank import A_NAME, Tensors, error, factor_pairs, stack, truncate
 from medbench.federated.messages import ARRAYS, CONFIG, METRICS, decode, encode, record
@@ -18,7 +18,7 @@ from medbench.federated.rounds import Round, turns
 from medbench.federated.schedule import chosen, learning_rate
 from medbench.recipe import Recipe
 
-__all__ = ["Rounds"]
+__all__ = ["Private", "Rounds"]
 
 WEIGHT = "num-examples"
 REASON = re.compile(r"<class '(?:[\w.]*\.)?(\w+)'>:<[\"'](.*?)[\"']>", re.DOTALL)
@@ -108,7 +108,7 @@ class Rounds(FedProx):  # type: ignore[misc, unused-ignore]
                 else f"no answer within {self.federated.timeout:g} seconds"
             )
             if reason:
-                current.faults[str(client)] = reason
+                current.faults.setdefault(str(client), reason)
         return [(one, came[one]) for one in current.clients if str(one) not in current.faults]
 
     def fault(self, reply: Message) -> str:
@@ -168,3 +168,33 @@ class Rounds(FedProx):  # type: ignore[misc, unused-ignore]
             missing, whole = missing + lost, whole + norm
         self.rounds[-1].aggregation_error = (missing / whole) ** 0.5 if whole else 0.0
         return better
+
+
+class Private(DifferentialPrivacyClientSideFixedClipping):  # type: ignore[misc, unused-ignore]
+    """Flower's noise around the rounds of a recipe with differential privacy.
+
+    Args:
+        rounds: which aggregate without it.
+    """
+
+    def __init__(self, rounds: Rounds) -> None:
+        privacy = rounds.federated.privacy
+        assert privacy is not None
+        clients = rounds.federated.clients_per_round
+        super().__init__(rounds, privacy.noise_multiplier, privacy.clipping_norm, clients)
+
+    def aggregate_train(
+        self, server_round: int, replies: Iterable[Message]
+    ) -> tuple[ArrayRecord | None, MetricRecord | None]:
+        """Return the blurred mean of the replies that can be used.
+
+        Flower's own gives a round up for one error, and fits its noise to clients that count alike
+        and all answer.
+        """
+        usable = [reply for _, reply in self.strategy.usable(replies)]
+        for reply in usable:
+            reply.content[METRICS][WEIGHT] = 1
+        self.num_sampled_clients = len(usable)
+        found: tuple[ArrayRecord | None, MetricRecord | None]
+        found = super().aggregate_train(server_round, usable)
+        return found

@@ -1,18 +1,17 @@
 """Bytes between server and clients: what a recipe will take, and FlowerTune's way to count them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, prod
 
-from medbench.recipe import Facts, Recipe
-from medbench.training.memory import linear_shapes
+from medbench.recipe import Recipe
+from medbench.training.shapes import adapter_shapes, unsized
 
-__all__ = ["MIB", "Budget", "adapter_shapes", "budget", "message_bytes"]
+__all__ = ["MIB", "Budget", "budget", "message_bytes"]
 
 MIB = 2**20
 FLOAT32 = 4
 GROWTH_DIGITS = 21
-ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +27,15 @@ class Budget:
     """What travels: P·C·2T."""
 
 
-def budget(recipe: Recipe, facts: Facts) -> Budget:
-    """Return what a recipe's rounds will take, of its model's sizes alone."""
-    federated = recipe.federated
+def budget(recipe: Recipe) -> Budget | None:
+    """Return what a recipe's rounds will take, by its model's sizes; None: they are not known."""
+    federated, facts = recipe.federated, recipe.model.facts
     assert federated is not None
+    if facts is None or unsized(recipe, facts):
+        return None
     message = message_bytes(adapter_shapes(recipe, facts)) / MIB
     clients, rounds = federated.clients_per_round, federated.rounds
     return Budget(message, message * clients * (2 * rounds - 1), message * clients * 2 * rounds)
-
-
-def adapter_shapes(recipe: Recipe, facts: Facts) -> Iterator[tuple[int, ...]]:
-    """Yield the shape of every tensor of an adapter: A, B, and DoRA's magnitudes."""
-    shapes, method = linear_shapes(facts), recipe.method
-    targets, rank = method.target_modules or (), method.rank or 0
-    for name in ALL_LINEAR if "all-linear" in targets else targets:
-        inputs, outputs = shapes[name]
-        for _ in range(facts.layers):
-            yield rank, inputs
-            yield outputs, rank
-            if method.name == "dora":
-                yield (outputs,)
 
 
 def message_bytes(shapes: Iterable[tuple[int, ...]]) -> int:

@@ -40,7 +40,7 @@ class Wire:
 
     Args:
         grid: Flower's.
-        weights: rows of each client, where aggregation is secure; None: it is not.
+        weights: how much each client counts, where aggregation is secure; None: it is not.
     """
 
     def __init__(self, grid: Any, weights: Sequence[int] | None = None) -> None:

@@ -116,7 +116,7 @@ class Worker:
             raise TrainingError(f"client {turn.client}: the loss is {loss} in round {turn.number}")
         done = trainer.add_up()
         metrics = {
-            "num-examples": len(rows),
+            "num-examples": 1 if self.federated.privacy else len(rows),  # noise fits equal shares
             "loss": float(loss),
             "tokens": done.tokens,
             "supervised-tokens": done.supervised_tokens,

@@ -1,15 +1,27 @@
-"""Digests of rows and of model folders."""
+"""Digests of rows, of texts and of model folders."""
 
 import hashlib
 import logging
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
 from medbench import data, paths
 from medbench.errors import DataError
 from medbench.pipeline.state import State
+from medbench.recipe import Source
 
-__all__ = ["MARK", "folder_digest", "known_rows_digest", "rows_digest"]
+__all__ = [
+    "MARK",
+    "corpus_names",
+    "folder_digest",
+    "known_rows_digest",
+    "known_texts_digest",
+    "named_texts",
+    "rows_digest",
+    "rows_name",
+    "texts_digest",
+]
 
 log = logging.getLogger(__name__)
 MARK = "sha256:"
@@ -44,6 +56,11 @@ def remembered(file: Path, size: int, changed: int) -> str:
     return paths.sha256(file)
 
 
+def rows_name(benchmark: str, subset: str, split: str) -> str:
+    """Name a split as reasons show it."""
+    return f"rows {benchmark}/{subset} {split}"
+
+
 def rows_digest(benchmark: str, subset: str, split: str) -> str:
     """Return the digest of a split's questions.
 
@@ -62,7 +79,39 @@ def known_rows_digest(benchmark: str, subset: str, split: str) -> str:
         return ""
 
 
+def corpus_names(sources: Iterable[str]) -> list[str]:
+    """Name texts as reasons show them, numbered: those of two folders may be called alike."""
+    return [f"corpus {number} {source}" for number, source in enumerate(sources, 1)]
+
+
+def named_texts(texts: Sequence[Source]) -> dict[str, Source]:
+    """Return a corpus's sources by the names of their texts."""
+    from medbench.training.corpus.sources import source_name
+
+    return dict(zip(corpus_names(map(source_name, texts)), texts, strict=True))
+
+
+def texts_digest(source: Source) -> str:
+    """Return the digest of a source's texts.
+
+    Raises:
+        DataError: there are none.
+    """
+    from medbench.training.corpus.build import content_digest
+
+    return f"{MARK}{content_digest(source)}"
+
+
+def known_texts_digest(source: Source) -> str:
+    """Return the digest of a source's texts; empty, with a warning, if they cannot be read."""
+    try:
+        return texts_digest(source)
+    except DataError as error:
+        warn_once(str(error))
+        return ""
+
+
 @cache
 def warn_once(reason: str) -> None:
-    """Say why rows are taken as they were."""
+    """Say why rows or texts are taken as they were."""
     log.warning("taken as unchanged, as they cannot be read: %s", reason)

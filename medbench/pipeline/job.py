@@ -125,7 +125,8 @@ def find_jobs(
     out there; one that does nothing in all of them is a fault.
 
     Raises:
-        RecipeError: a recipe that was named by itself cannot be read, or a folder has none.
+        RecipeError: a recipe that was named by itself cannot be read, a folder has none, or two
+            recipes have one name.
     """
     jobs: dict[str, Job] = {}
     faults: dict[str, str] = {}
@@ -135,16 +136,32 @@ def find_jobs(
             file = find(Path(place))
             own = of_its_kind(file, overrides)
             recipe = load(file, own)
-            jobs[recipe.name] = Job(recipe.name, recipe, file, own, output)
+            put(jobs, Job(recipe.name, recipe, file, own, output))
             continue
         for file in recipes(folder):
             name = identity(file, folder)
             try:
                 own = effective(file, of_its_kind(file, overrides))
-                jobs[name] = Job(name, load(file, own), file, own, output)
+                job = Job(name, load(file, own), file, own, output)
             except RecipeError as error:
                 faults[name] = str(error)
+            else:
+                put(jobs, job)
     return list(jobs.values()), faults
+
+
+def put(jobs: dict[str, Job], job: Job) -> None:
+    """Add a job to those of other names.
+
+    Raises:
+        RecipeError: another recipe would be made in the same folder.
+    """
+    known = jobs.setdefault(job.name, job)
+    if known.file != job.file:
+        raise RecipeError(
+            f"{known.file} and {job.file} would both be made in {job.folder}: rename one, or run "
+            "each with an --output of its own"
+        )
 
 
 def find_folder(place: str) -> Path | None:

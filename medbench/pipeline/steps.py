@@ -10,7 +10,17 @@ import yaml
 
 from medbench import checkpoint
 from medbench.data import dataset
-from medbench.pipeline.digests import MARK, folder_digest, known_rows_digest, rows_digest
+from medbench.pipeline.digests import (
+    MARK,
+    corpus_names,
+    folder_digest,
+    known_rows_digest,
+    known_texts_digest,
+    named_texts,
+    rows_digest,
+    rows_name,
+    texts_digest,
+)
 from medbench.pipeline.job import Job
 from medbench.pipeline.state import Record, State
 from medbench.recipe import Mixed, Recipe, Source, load, to_yaml
@@ -35,6 +45,8 @@ LEARNT = ("kind", "model", "quantization", "data", "corpus", "method", "training
 """Sections of a recipe that change what is learnt; machines and logs do not."""
 NOT_LEARNT = ("model.facts", "model.start.folder", "method.experts_from", "corpus.facts")
 CHOOSES = ("tracking.keep_best", "tracking.validate_every")
+OF_THE_BEST = (*CHOOSES, "tracking.save_every")
+"""What tells which weights stay, where the best of the saved ones do."""
 MOST_REASONS = 3
 Split = tuple[str, str, str]
 """(benchmark, subset, split)."""
@@ -63,22 +75,8 @@ class Step:
         """
         found = dict(self.settings)
         found |= {name: folder_digest(folder, state) for name, folder in self.folders.items()}
-        found |= dict(map(corpus_digest, self.texts))
-        return found | {rows_name(one): rows_digest(*one) for one in self.rows}
-
-
-def rows_name(split: Split) -> str:
-    """Name a split as reasons show it."""
-    benchmark, subset, part = split
-    return f"rows {benchmark}/{subset} {part}"
-
-
-def corpus_digest(source: Source) -> tuple[str, str]:
-    """Name a source of texts as reasons show it, with its digest."""
-    from medbench.training.corpus.build import content_digest
-    from medbench.training.corpus.sources import source_name
-
-    return f"corpus {source_name(source)}", f"{MARK}{content_digest(source)}"
+        found |= {name: texts_digest(one) for name, one in named_texts(self.texts).items()}
+        return found | {rows_name(*one): rows_digest(*one) for one in self.rows}
 
 
 def train_step(job: Job) -> Step:
@@ -101,10 +99,11 @@ def learnt(recipe: Recipe) -> dict[str, str]:
     What a recipe starts from counts by what it holds, wherever it lies.
     """
     stated = yaml.safe_load(to_yaml(recipe))
+    chooses = OF_THE_BEST if recipe.tracking.keep_best else CHOOSES
     return {
         key: str(value)
         for key, value in leaves(stated)
-        if (key.partition(".")[0] in LEARNT or key in CHOOSES) and not key.startswith(NOT_LEARNT)
+        if (key.partition(".")[0] in LEARNT or key in chooses) and not key.startswith(NOT_LEARNT)
     }
 
 
@@ -147,9 +146,9 @@ def made_of(job: Job, state: State) -> Record:
     made = checkpoint.read(job.folder).provenance
     inputs = learnt(load(job.folder / checkpoint.RECIPE))
     for one in made.data:
-        inputs[rows_name((one.benchmark, one.subset, one.split))] = f"{MARK}{one.sha256}"
-    for text in made.corpus:
-        inputs[f"corpus {text.source}"] = f"{MARK}{text.sha256}"
+        inputs[rows_name(one.benchmark, one.subset, one.split)] = f"{MARK}{one.sha256}"
+    names = corpus_names(one.source for one in made.corpus)
+    inputs |= {name: f"{MARK}{one.sha256}" for name, one in zip(names, made.corpus, strict=True)}
     record = state.records.get(TRAIN)
     if record is not None and record.inputs.items() >= inputs.items():
         inputs = dict(record.inputs)
@@ -288,9 +287,11 @@ def difference(name: str, before: str | None, now: str | None) -> str:
 
 
 def digest_now(step: Step, name: str, state: State) -> str:
-    """Return the digest of rows or a folder as they are; empty where that cannot be told."""
-    folder = step.folders.get(name)
+    """Return the digest of rows, texts or a folder now; empty where that cannot be told."""
+    folder, source = step.folders.get(name), named_texts(step.texts).get(name)
     if folder is not None:
         return folder_digest(folder, state) if folder.is_dir() else ""
+    if source is not None:
+        return known_texts_digest(source)
     # rows that are out of reach could not be evaluated again either
-    return next((known_rows_digest(*one) for one in step.rows if rows_name(one) == name), "")
+    return next((known_rows_digest(*one) for one in step.rows if rows_name(*one) == name), "")

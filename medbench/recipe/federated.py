@@ -15,12 +15,15 @@ __all__ = ["Federated", "Privacy", "federations"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy:
-    """Central differential privacy: clients clip what they changed, the server adds noise."""
+    """Central differential privacy: clients clip what they changed, the server adds noise.
+
+    All clients count alike, whatever rows they have.
+    """
 
     clipping_norm: Positive
     """The most that a client may move the adapter, in all weights together."""
     noise_multiplier: Positive
-    """The noise's deviation, in clipping norms over the clients of a round."""
+    """The noise's deviation, in clipping norms over the clients that a round hears from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,7 @@ class Method:
     experts: Count | None = None
     """molora: routed experts of a layer."""
     experts_per_token: Count | None = None
-    """molora: how many of them a token is sent to."""
+    """molora: how many of them a token is sent to; of several, two or more."""
     shared_experts: Count | None = None
     """molora, orthogonal_lora: experts that all tokens pass, one LoRA of so many times the rank."""
     load_balance: Amount = 0.0

@@ -94,6 +94,8 @@ def routing(recipe: Recipe) -> Contradictions:
     sizes = ("method.experts_per_token", "method.experts")
     if count and chosen > count:
         yield sizes, f"{chosen} of {count} experts"
+    if chosen == 1 < count:
+        yield sizes, f"1 of {count}: its gate is always 1, so no loss teaches the router; use 2"
     if method.load_balance and chosen == count:
         keys = ("method.load_balance", *sizes)
         yield keys, f"changes nothing: every token passes all {count} experts"

@@ -159,6 +159,9 @@ def machines(recipe: Recipe) -> Contradictions:
         yield ("launch.offload", keys[0]), "FSDP offloads all or nothing"
     if launch.strategy == "deepspeed_zero2" and launch.offload == "all":
         yield ("launch.offload", keys[0]), "ZeRO-2 keeps the weights; deepspeed_zero3 offloads them"
+    if launch.strategy.startswith("deepspeed") and recipe.training.precision == "pure_bfloat16":
+        message = "DeepSpeed keeps float32 copies whatever it trains; use precision: bfloat16"
+        yield ("training.precision", keys[0]), message
 
 
 def trainings(recipe: Recipe) -> Contradictions:

@@ -97,7 +97,7 @@ class Training:
     max_grad_norm: Positive | None = 1.0
     """Gradients are scaled down to this norm; null: never."""
     precision: Precision = "bfloat16"
-    """Arithmetic; trained weights are kept in float32 but for pure_bfloat16."""
+    """Arithmetic; trained weights are kept in float32, but for pure_bfloat16 (not DeepSpeed)."""
     gradient_checkpointing: bool = False
     """Compute activations twice rather than keep them."""
     neftune_alpha: Positive | None = None
@@ -133,7 +133,7 @@ class Tracking:
     keep: Count = 1
     """Saved states that stay on the disk."""
     keep_best: bool = False
-    """End with the state of the lowest held-out loss instead of the last."""
+    """End with the saved state of the lowest held-out loss, not the last; each one is measured."""
     report_to: tuple[Literal["trackio", "wandb", "tensorboard"], ...] = ()
     """Services that get the log too."""
 

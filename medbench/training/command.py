@@ -77,7 +77,7 @@ def plan(recipe: "Recipe") -> str:
         ("tokens in all, about", f"{expected.tokens:,}"),
     ]
     if expected.memory is None:
-        rows.append(("memory", "unknown: the recipe has no model.facts"))
+        rows.append(("memory", f"unknown: {missing_sizes(recipe)}"))
     else:
         parts = ("weights", "gradients", "optimizer", "activations", "logits", "reserve")
         rows.append(("weights that learn", f"{expected.trained:,}"))
@@ -89,6 +89,16 @@ def plan(recipe: "Recipe") -> str:
 
         rows += outlook_rows(recipe, expected.steps, expected.tokens, expected.state_bytes)
     return tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=("left", "right"))
+
+
+def missing_sizes(recipe: "Recipe") -> str:
+    """Say which sizes an estimate lacks."""
+    from medbench.training.shapes import unsized
+
+    facts = recipe.model.facts
+    if facts is None:
+        return "the recipe has no model.facts"
+    return f"model.facts does not tell how large {', '.join(unsized(recipe, facts))} is"
 
 
 def show_examples(recipe: "Recipe", count: int) -> None:
@@ -105,37 +115,11 @@ def show_examples(recipe: "Recipe", count: int) -> None:
         show(build_examples(recipe, tokenizer, "mixture"), tokenizer, count)
 
 
-def check_start(recipe: "Recipe", name: str) -> None:
-    """Refuse to train on another recipe's checkpoint before that is made.
-
-    Raises:
-        RecipeError: it is not known where it lies, or it is no whole model.
-    """
-    from medbench.errors import RecipeError
-
-    made = recipe.model.start
-    if made and made.folder is None:
-        raise RecipeError(
-            f"{recipe.name} starts from what {made.recipe} leaves: `medbench run {name}` makes "
-            "both; model.start.folder=DIR names weights that are there already"
-        )
-    if made and not (Path(str(made.folder)) / "config.json").is_file():
-        raise RecipeError(
-            f"model.start.folder: {made.folder} holds no whole model; `medbench merge` makes one "
-            "of an adapter"
-        )
-
-
 def start(recipe: "Recipe", checkpoint: Path, options: argparse.Namespace) -> None:
-    """Check everything, then train here or in processes of their own.
-
-    Raises:
-        RecipeError: the weights that it begins with are not there.
-    """
+    """Check everything, then train here or in processes of their own."""
     from medbench.training.launch import launch, program_arguments
     from medbench.training.ready import prepare
 
-    check_start(recipe, options.recipe)
     ready = prepare(recipe)
     if recipe.launch.strategy == "single":
         from medbench.training.run import train

@@ -7,6 +7,7 @@ from medbench.recipe import Recipe
 from medbench.training.corpus.outlook import outlook
 from medbench.training.lengths import Lengths, lengths
 from medbench.training.memory import Memory, adapter_parameters, devices_needed, memory, state_bytes
+from medbench.training.shapes import unsized
 
 __all__ = ["Estimate", "estimate"]
 
@@ -26,13 +27,13 @@ class Estimate:
     supervised_per_step: int
     """Of these, what the loss is taken on."""
     trained: int | None
-    """Weights that learn; None: the recipe has no model.facts."""
+    """Weights that learn; None: model.facts do not tell."""
     memory: Memory | None
-    """What each device holds at its fullest; None: the recipe has no model.facts."""
+    """What each device holds at its fullest; None: model.facts do not tell."""
     state_bytes: float
-    """Of a saved state, all devices' parts together; 0: the recipe has no model.facts."""
+    """Of a saved state, all devices' parts together; 0: model.facts do not tell."""
     devices_needed: int | None
-    """The fewest 80 GB cards that hold it; None: no number does, or there are no model.facts."""
+    """The fewest 80 GB cards that hold it; None: no number does, or model.facts do not tell."""
 
     @property
     def tokens(self) -> int:
@@ -49,6 +50,8 @@ def estimate(recipe: Recipe) -> Estimate:
         TaskError: it names a protocol that does not exist.
     """
     size, facts = expected(recipe), recipe.model.facts
+    if facts and unsized(recipe, facts):
+        facts = None
     batch = recipe.replicas * recipe.training.per_device_batch * recipe.accumulation
     steps = recipe.training.max_steps or ceil(
         ceil(size.examples / batch) * (recipe.training.epochs or 0)

@@ -37,17 +37,19 @@ class Bookends(TrainerCallback):
             control.should_evaluate = True
 
 
-def perplexities(log: Sequence[Mapping[str, float]], *, best: bool) -> dict[str, dict[str, float]]:
+def perplexities(
+    log: Sequence[Mapping[str, float]], *, kept: int | None
+) -> dict[str, dict[str, float]]:
     """Return the perplexity on each kind of held-out text before and after.
 
     Args:
         log: the Trainer's `log_history`.
-        best: the state of the lowest loss on the sources was kept, not the last one.
+        kept: the step whose state was kept; None: the last one.
     """
     lines = [line for line in log if "eval_loss" in line]
     if not lines:
         return {}
-    after = min(lines, key=lambda line: line["eval_loss"]) if best else lines[-1]
+    after = [line for line in lines if kept in (None, line["step"])][-1]
     return {
         name: {"before": exp(lines[0][key]), "after": exp(after[key])}
         for key, name in NAMES.items()

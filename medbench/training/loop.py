@@ -13,17 +13,25 @@ from typing import Any
 
 import torch
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
 
 from medbench import paths
 from medbench.training.loss import supervised_loss
 from medbench.training.penalties import Penalties
 from medbench.training.states import Progress, mark_complete, prune
 
-__all__ = ["Supervised"]
+__all__ = ["MeasuresSaved", "Supervised"]
 
 IGNORED = -100
 """The label of a token that no loss is taken on."""
+
+
+class MeasuresSaved(TrainerCallback):
+    """Measures every state that is saved: shares of all steps are rounded up one by one."""
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Ask for a measurement before a state is saved."""
+        control.should_evaluate = control.should_evaluate or control.should_save
 
 
 class Supervised(Trainer):
@@ -101,8 +109,8 @@ class Supervised(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log with the number of tokens so far, and what of a loss is the method's own term."""
         done = self.add_up()
-        if "loss" in logs and self.penalties is not None and self.penalties.total is not None:
-            logs = {**logs, "penalty": float(self.penalties.total)}
+        if "loss" in logs and self.penalties is not None and self.penalties.joined is not None:
+            logs = {**logs, "penalty": float(self.penalties.joined)}
         self.state.num_input_tokens_seen = done.tokens
         super().log({**logs, "tokens": done.tokens}, start_time)
 
@@ -121,6 +129,10 @@ class Supervised(Trainer):
             self.args, self.state, self.control, metrics
         )
         return metrics
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Let only a state that is saved be the best: no other could be loaded at the end."""
+        return self.control.should_save and super()._determine_best_metric(metrics, trial)
 
     def mean_loss(self, dataset: Any) -> float:
         """Return the mean loss over all supervised tokens of some examples; None: the usual."""

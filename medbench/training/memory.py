@@ -7,8 +7,10 @@ backward pass; attention itself saves nothing that grows with the square of the 
 """
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from medbench.recipe import EXPERTS, LOW_RANK, Facts, Recipe
+from medbench.training.shapes import adapter_shapes, placed, widths
 
 __all__ = [
     "LOGITS_AT_ONCE",
@@ -133,12 +135,6 @@ def working_set(facts: Facts) -> float:
     return 2 * max(layers / facts.layers, embedding)
 
 
-def widths(facts: Facts) -> tuple[int, int]:
-    """Return the width of all query heads, and of all key heads."""
-    size = facts.head_size or facts.hidden_size // facts.heads
-    return facts.heads * size, facts.kv_heads * size
-
-
 def activation_bytes(recipe: Recipe, facts: Facts) -> float:
     """Return the bytes that the backward pass needs of a batch of the longest examples."""
     query, key = widths(facts)
@@ -155,10 +151,10 @@ def activation_bytes(recipe: Recipe, facts: Facts) -> float:
 
 
 def adapter_parameters(recipe: Recipe, facts: Facts) -> int:
-    """Return how many weights an adapter trains."""
+    """Return how many weights an adapter trains, where facts tell its modules' sizes."""
     method, width = recipe.method, facts.hidden_size
     if method.name in LOW_RANK:
-        return low_rank_parameters(recipe, facts)
+        return sum(map(prod, adapter_shapes(recipe, facts)))
     if method.name in EXPERTS:
         return expert_parameters(recipe, facts)
     vectors, inner = method.virtual_tokens or 0, method.encoder_hidden_size or width
@@ -173,47 +169,17 @@ def adapter_parameters(recipe: Recipe, facts: Facts) -> int:
     return vectors * key + inner * (key + 1) + pairs * (inner + 1)
 
 
-def low_rank_parameters(recipe: Recipe, facts: Facts) -> int:
-    """Return rank × (in + out) over the target modules; DoRA learns out magnitudes besides."""
-    shapes = linear_shapes(facts)
-    targets = recipe.method.target_modules or ()
-    if "all-linear" in targets:
-        targets = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-    rank, is_dora = recipe.method.rank or 0, recipe.method.name == "dora"
-    square = (facts.hidden_size, facts.hidden_size)
-    sizes = [shapes.get(name, square) for name in targets]
-    return facts.layers * sum(rank * (i + o) + (o if is_dora else 0) for i, o in sizes)
-
-
 def expert_parameters(recipe: Recipe, facts: Facts) -> int:
     """Return the weights of experts, their routers and attention's LoRA, or of pairs."""
-    method, shapes = recipe.method, linear_shapes(facts)
-    square = (facts.hidden_size, facts.hidden_size)
+    method = recipe.method
     rank, shared, routed = method.rank or 0, method.shared_experts or 0, method.experts or 0
-    beside = [shapes.get(name, square) for name in method.expert_modules or ()]
-    plain = [shapes.get(name, square) for name in method.target_modules or ()]
+    beside = placed(method.expert_modules or (), facts)
+    plain = placed(method.target_modules or (), facts)
     if method.name == "orthogonal_lora":
         plain = plain * 2 if method.wrap_attention else []
         beside, routed = beside * 2, 0
     inside = sum((shared + routed) * rank * (i + o) + routed * (i + 1) for i, o in beside)
-    return facts.layers * (inside + sum(rank * (i + o) for i, o in plain))
-
-
-def linear_shapes(facts: Facts) -> dict[str, tuple[int, int]]:
-    """Return (in, out) of linear layers under the names that models give them."""
-    query, key = widths(facts)
-    width, inner = facts.hidden_size, facts.intermediate_size
-    fused, back = (width, query + 2 * key), (query, width)
-    return {
-        "q_proj": (width, query),
-        "k_proj": (width, key),
-        "v_proj": (width, key),
-        **dict.fromkeys(("query_key_value", "wqkv", "qkv_proj"), fused),
-        **dict.fromkeys(("o_proj", "out_proj", "wo", "dense"), back),
-        "gate_up_proj": (width, 2 * inner),
-        **dict.fromkeys(("gate_proj", "up_proj", "w1", "w3", "dense_h_to_4h"), (width, inner)),
-        **dict.fromkeys(("down_proj", "w2", "dense_4h_to_h"), (inner, width)),
-    }
+    return inside + sum(rank * (i + o) for i, o in plain)
 
 
 def devices_needed(recipe: Recipe, answer_tokens: float) -> int | None:

@@ -28,7 +28,9 @@ class Penalties:
 
     def __init__(self) -> None:
         self.total: Tensor | None = None
-        """Their sum in the last pass, a scalar; None: no layer has handed one in."""
+        """Their sum in this pass, a scalar; None: no layer has handed one in."""
+        self.joined: Tensor | None = None
+        """Their sum in the last loss; recomputed layers hand theirs in again after it."""
         self.factor: Tensor | None = None
         """What their gradient is multiplied with."""
 
@@ -63,6 +65,7 @@ class Penalties:
         """
         if self.total is None:
             raise TrainingError("the method has a term in the loss, and no layer computed it")
+        self.joined = self.total
         joined: Tensor = Join.apply(loss, self, share)  # type: ignore[no-untyped-call]
         return joined
 

@@ -58,6 +58,7 @@ def describe(
         done: tokens and seconds of all sessions.
     """
     log, before = trainer.state.log_history, start(recipe)
+    kept = trainer.state.best_global_step if recipe.tracking.keep_best else None
     return Provenance(
         **surroundings(recipe, done),
         base=base(recipe, trainer.accelerator.unwrap_model(trainer.model)),
@@ -65,12 +66,12 @@ def describe(
         examples=examples,
         steps=trainer.state.global_step,
         loss=last(log, "loss"),
-        held_out_loss=last(log, "eval_loss"),
+        held_out_loss=last([one for one in log if kept in (None, one["step"])], "eval_loss"),
         launch={**asdict(sharding), "nodes": recipe.launch.nodes, "offload": recipe.launch.offload},
         start=before,
         merged=merged(recipe, before),
         corpus=corpus,
-        perplexity=perplexities(log, best=recipe.tracking.keep_best) if corpus else {},
+        perplexity=perplexities(log, kept=kept) if corpus else {},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +55,7 @@ def prepare(recipe: Recipe, *, reads_rows: bool = True) -> Ready:
     Raises:
         MedbenchError: everything that is wrong.
     """
+    check_start(recipe)
     faults: list[MedbenchError] = []
     for look in (check_services, check_launch, check_machine, check_settings, glance):
         attempt(faults, look, recipe)
@@ -94,6 +96,25 @@ def together(faults: Sequence[MedbenchError]) -> MedbenchError:
         return faults[0]
     lines = dict.fromkeys(line for one in faults for line in str(one).splitlines())
     return TrainingError("\n".join(lines))
+
+
+def check_start(recipe: Recipe) -> None:
+    """Refuse to train on another recipe's checkpoint before that is made.
+
+    Raises:
+        RecipeError: it is not known where it lies, or it is no whole model.
+    """
+    made = recipe.model.start
+    if made and made.folder is None:
+        raise RecipeError(
+            f"{recipe.name} starts from what {made.recipe} leaves: `medbench run` makes both; "
+            "model.start.folder=DIR names weights that are there already"
+        )
+    if made and not (Path(str(made.folder)) / "config.json").is_file():
+        raise RecipeError(
+            f"model.start.folder: {made.folder} holds no whole model; `medbench merge` makes one "
+            "of an adapter"
+        )
 
 
 def check_machine(recipe: Recipe) -> None:

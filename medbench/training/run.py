@@ -18,7 +18,7 @@ from medbench.training.checkpoint import begin, publish, same_texts
 from medbench.training.examples import IGNORED, Example
 from medbench.training.forgetting import Bookends
 from medbench.training.layout import check_packing
-from medbench.training.loop import Supervised
+from medbench.training.loop import MeasuresSaved, Supervised
 from medbench.training.methods import attach
 from medbench.training.model import load_model
 from medbench.training.provenance import describe
@@ -68,6 +68,8 @@ def train(ready: Ready, checkpoint: Path, *, resume: bool) -> None:
     trainer = make_trainer(ready, arguments, progress(state) if state else Progress())
     watch = Watch(trainer, recipe)
     trainer.add_callback(watch)
+    if recipe.tracking.keep_best:
+        trainer.add_callback(MeasuresSaved())
     if ready.corpus and ready.held_out:
         trainer.add_callback(Bookends(trainer))
     trainer.train(resume_from_checkpoint=str(state) if state else None)
