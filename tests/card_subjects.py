@@ -1,6 +1,7 @@
 """What cards are made of, without a push."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,14 @@ def subject(folder: Path, results: Sequence[Path] = (), base_results: Sequence[P
         "scores": scores_of(candidate),
     }
     return Subject(**settings | changes)
+
+
+def rewritten(run: Path, document: Mapping[str, Any], facts: Mapping[str, Any] | None) -> Path:
+    """Change a run's results and what `medbench eval` says of them; None: plain lm_eval ran."""
+    (results,), (beside,) = run.glob("results_*"), run.glob("medbench_*.json")
+    results.write_text(json.dumps(json.loads(results.read_text()) | document))
+    if facts is None:
+        beside.unlink()
+    else:
+        beside.write_text(json.dumps(json.loads(beside.read_text()) | facts))
+    return run

@@ -1,13 +1,12 @@
 """The commands of a card: they put the questions as they were put."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medbench.publish.card.again import score_commands
-from tests.card_subjects import COMMIT, USMLE, subject
+from tests.card_subjects import COMMIT, USMLE, rewritten, subject
 from tests.compared_runs import two_runs
 from tests.publications import make_checkpoint
 
@@ -45,9 +44,7 @@ def test_it_is_scored_again_as_it_was(
     plain: list[str] | None,
 ) -> None:
     _, b = two_runs(tmp_path / "runs", configs=USMLE)
-    for pattern, changes in (("results_*", document), ("medbench_*.json", facts)):
-        (file,) = b.glob(pattern)
-        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    rewritten(b, document, facts)
     text = score_commands(subject(folder, [b])).replace(" \\\n    ", " ")
     first, *others = text.splitlines()
     assert first.startswith("medbench eval me/x --tasks 'usmle'")
