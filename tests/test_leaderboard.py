@@ -99,14 +99,29 @@ def test_folders_of_the_machine_are_shortened(
             "x/y",
         ]
         facts.update(command=command, note="one / two\n/three")
+        results["model_name_sanitized"] = "__home__me__hub__models--org--m__snapshots__0a1b"
 
     written, _ = add([run(tmp_path / "runs", change)], tmp_path / "board")
     facts, results = (json.loads(written[at].read_bytes()) for at in (0, 2))
     assert facts["command"] == ["medbench", "eval", "m", "--output=out", "a=b c", "x/y"]
     assert facts["note"] == "one / two\n/three"
     assert results["config"]["model_args"] == {"pretrained": "org/m", "peft": "runs/x/lora"}
-    assert results["model_name"] == "org/m"
+    assert (results["model_name"], results["model_name_sanitized"]) == ("org/m", "org__m")
     assert add([tmp_path / "runs"], tmp_path / "board") == ([], ())
+
+
+def test_folders_that_were_committed_are_faults(tmp_path: Path) -> None:
+    board = tmp_path / "board"
+    (board / "measured").mkdir(parents=True)
+    (board / "reported").symlink_to(paths.folder("leaderboard") / "reported")
+    run(board / "measured/m", lambda r, f, s: (
+        r.update(model_name="m", model_name_sanitized="__home__me__m"),
+        f.update(command=["medbench", "eval", "/home/me/m"]),
+    ))  # fmt: skip
+    assert check_leaderboard(board).faults == (
+        f"m/results_{STAMP}.json: '__home__me__m' names a folder of a machine; write 'm'",
+        f"m/medbench_{STAMP}.json: '/home/me/m' names a folder of a machine; write 'm'",
+    )
 
 
 @pytest.mark.parametrize(

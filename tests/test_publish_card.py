@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from jsonschema import Draft7Validator
 from medbench import checkpoint as checkpoints
 from medbench.checkpoint import Trained, write_provenance
 from medbench.errors import PublishError, ResultError
-from medbench.publish.base import HubBase
-from medbench.publish.candidate import Candidate
 from medbench.publish.card.again import score_commands
 from medbench.publish.card.card import model_card
 from medbench.publish.card.energy import most_energy
@@ -26,39 +23,18 @@ from medbench.publish.card.subject import Subject
 from medbench.publish.gates import Finding
 from medbench.publish.licences import known_licences, terms
 from medbench.publish.records import eval_results, every_eval_ever
-from medbench.publish.scores import scores_of
 from medbench.recipe import load
 from tests.adapted_models import point
+from tests.card_subjects import BASE, COMMIT, USMLE, subject
 from tests.compared_runs import two_runs
 from tests.publications import make_checkpoint
 
 SCHEMA = Path(__file__).parent / "schemas/every_eval_ever-0.3.0.json"
-COMMIT = "0123456789" * 4
-BASE = HubBase("org/base", COMMIT, True)
-USMLE = {"usmle": {"metadata": {"benchmark": "usmle", "protocol": "letters"},
-                   "dataset_kwargs": {"subset": "4_options"}}}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folder(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tiny_model, tmp_path_factory.mktemp("made") / "lora", COMMIT)
-
-
-def subject(folder: Path, results: Sequence[Path] = (), base_results: Sequence[Path] = (),
-            **changes: Any) -> Subject:  # fmt: skip
-    """Return what a card is made of; results are B's, and A's of the base."""
-    candidate = Candidate(checkpoints.read(folder), tuple(results), tuple(base_results))
-    settings: dict[str, Any] = {
-        "repo": "me/x",
-        "candidate": candidate,
-        "base": BASE,
-        "recipe": load(folder / "recipe.yaml"),
-        "recipe_text": (folder / "recipe.yaml").read_text(),
-        "is_adapter": True,
-        "is_merged": False,
-        "scores": scores_of(candidate),
-    }
-    return Subject(**settings | changes)
 
 
 def compared(folder: Path, tmp_path: Path, **changes: Any) -> Subject:
@@ -191,45 +167,6 @@ def test_a_mixture_is_read_by_those_who_know_it(folder: Path, tmp_path: Path) ->
         assert code.startswith("import medbench.molora") == is_mixture
         assert ("--model medbench-hf" in command) == is_mixture
         assert ("--model hf" in command) != is_mixture
-
-
-@pytest.mark.parametrize(
-    ("document", "facts", "ours", "plain"),
-    [
-        ({}, {}, ["--chat-template off", "--num-fewshot 0"], ["--num_fewshot 0"]),
-        (
-            {"chat_template": "x", "n-shot": {"usmle": 5}},
-            {"strict": True},
-            ["--chat-template on", "--num-fewshot 5", "--strict"],
-            ["--apply_chat_template", "--num_fewshot 5"],
-        ),
-        (
-            {"config": {"model_args": "dtype=float32", "gen_kwargs": {"top_k": 5, "n": 9}}},
-            {"backend": "vllm"},
-            ["--gen-kwargs top_k=5,n=9", "--dtype float32", "--backend vllm"],
-            ["dtype=float32", "--gen_kwargs"],
-        ),
-        ({}, {"quantization": "nf4"}, ["--quantization nf4"], None),
-    ],
-)
-def test_it_is_scored_again_as_it_was(
-    folder: Path,
-    tmp_path: Path,
-    document: dict[str, Any],
-    facts: dict[str, Any],
-    ours: list[str],
-    plain: list[str] | None,
-) -> None:
-    _, b = two_runs(tmp_path / "runs", configs=USMLE)
-    for pattern, changes in (("results_*", document), ("medbench_*.json", facts)):
-        (file,) = b.glob(pattern)
-        file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-    text = score_commands(subject(folder, [b])).replace(" \\\n    ", " ")
-    first, *others = text.splitlines()
-    assert first.startswith("medbench eval me/x --tasks 'usmle'")
-    assert all(one in first for one in ours), first
-    assert len(others) == (plain is not None)
-    assert all(one in others[0] for one in plain or ()), others
 
 
 def test_vllm_is_told_where_it_cannot(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What of a checkpoint is published, what stays here, and that a gate stops it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from medbench import checkpoint as checkpoints
+from medbench.checkpoint import write_provenance
 from medbench.errors import ModelError, PublishError
 from medbench.hub.refusals import plain
 from medbench.publish import push as pushing
@@ -80,6 +82,15 @@ def test_a_recipe_names_recipes_and_no_folders(folder: Path, tmp_path: Path) -> 
     assert start is not None
     assert found["method"]["experts_from"] == "stage1"
     assert found["model"]["start"] == {"recipe": start.recipe, "merge": "attention"}
+
+
+def test_a_command_names_no_folders(folder: Path) -> None:
+    made = checkpoints.read(folder)
+    command = ("medbench", "train", "x", "corpus.sources='[{path: /home/al/s2orc}]'")
+    write_provenance(folder, replace(made.provenance, command=command))
+    published = checkpoint_content(checkpoints.read(folder), HUB_BASE, "me/x")["provenance.json"]
+    assert isinstance(published, bytes)
+    assert json.loads(published)["command"][3] == "corpus.sources='[{path: s2orc}]'"
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from medbench import beside
 from medbench.data.datasets import DATASETS
 from medbench.errors import ResultError
 from medbench.leaderboard.measured import Measured, measured_runs
+from medbench.leaderboard.portable import leaks
 from medbench.reported import read_reported
 from medbench.results import Score
 
@@ -40,8 +42,9 @@ def check_leaderboard(folder: Path) -> Verdict:
     faults: list[str] = []
     notes: list[str] = []
     try:
-        verdict = check(measured_runs([folder / "measured"]))
-        faults += verdict.faults
+        runs = measured_runs([folder / "measured"])
+        verdict = check(runs)
+        faults += [*verdict.faults, *(fault for run in runs for fault in _leaks(run))]
         notes += verdict.notes
         for table in read_reported(folder / "reported"):
             for column in table.columns:
@@ -69,6 +72,16 @@ def check(runs: Sequence[Measured]) -> Verdict:
     faults += _duplicates(runs)
     faults += _mixed(runs)
     return Verdict(tuple(faults), tuple(notes))
+
+
+def _leaks(run: Measured) -> Iterator[str]:
+    """Tell the folders of a machine in a run's files, which `medbench add` leaves out."""
+    for file in (run.path, beside.facts_path(run.path)):
+        for text, short in dict.fromkeys(leaks(file.read_bytes()) if file.is_file() else ()):
+            yield (
+                f"{run.path.parent.name}/{file.name}: {text!r} names a folder of a machine; "
+                f"write {short!r}"
+            )
 
 
 def _tasks(run: Measured) -> dict[str, Score]:

@@ -5,6 +5,7 @@ Scores on the packaged sample, which is for trying things, are left out of all t
 """
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,13 +44,14 @@ def day(row: Scored) -> str:
 
 
 def setting(row: Scored) -> str:
-    """Return how a score came about: protocol, shots, n, interval."""
+    """Return how a score came about: protocol, shots, n, interval, what was not as usual."""
     score = row.score
     shots = "" if score.num_fewshot is None else f"{score.num_fewshot}-shot, "
     limit = f", first {score.limit:g} of the set" if score.limit else ""
+    changed = "".join(f"{name} {value}, " for name, value in row.how.changed.items())
     return (
         f"protocol {score.protocol or 'letters'}, {shots}"
-        f"chat template {'on' if score.chat_template else 'off'}, n = {score.n}{limit}, "
+        f"chat template {'on' if score.chat_template else 'off'}, {changed}n = {score.n}{limit}, "
         f"95 % Wilson interval {100 * row.low:.1f} to {100 * row.high:.1f}, "
         f"task version {score.version or 'unknown'}"
     )
@@ -171,11 +173,29 @@ def entry(row: Scored) -> dict[str, Any]:
             "details": {"unparsed_share": f"{row.unread:.6g}", "setting": setting(row)},
             "uncertainty": uncertainty,
         },
-        "generation_config": {
-            "additional_details": {
-                "protocol": score.protocol or "letters",
-                "num_fewshot": str(score.num_fewshot),
-                "chat_template": str(score.chat_template).lower(),
-            }
+        "generation_config": generation(row),
+    }
+
+
+def generation(row: Scored) -> dict[str, Any]:
+    """Return how one score's questions were put, for the record."""
+    score, said = row.score, row.how.generation
+    given = {name: number(said[name]) for name in ("temperature", "top_p", "top_k") if name in said}
+    return {
+        "generation_args": {name: value for name, value in given.items() if value is not None},
+        "additional_details": {
+            "protocol": score.protocol or "letters",
+            "num_fewshot": str(score.num_fewshot),
+            "chat_template": str(score.chat_template).lower(),
+            **row.how.changed,
         },
     }
+
+
+def number(text: str) -> float | None:
+    """Return a number that was given as text; None: it is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from medbench.beside import read_facts
 from medbench.errors import PublishError, ResultError
+from medbench.publish.asked import Asked, asked
 from medbench.publish.candidate import Candidate
 from medbench.report.compare.comparison import Contrast, compare_runs
 from medbench.report.compare.samples import own_scores
@@ -29,6 +30,8 @@ class Scored:
     """Share of outputs in which no answer was found."""
     contrast: Contrast | None
     """The base (A) against this model (B); None: it was not compared."""
+    how: Asked
+    """How the questions were put."""
 
     @property
     def is_published(self) -> bool:
@@ -80,6 +83,7 @@ def scores_of(candidate: Candidate) -> Scores:
             source_of(score),
             unread.get((score.task, score.filter), 0.0),
             contrasts.get(score.task),
+            how_asked(score),
         )
         for score in own
     ]
@@ -99,6 +103,20 @@ def against_base(
     found = compare_runs(candidate.base_results[0], candidate.results[0])
     contrasts = {one.task.task: one.contrast for one in found.tasks}
     return contrasts, found.overall, found.a.model, found.notes
+
+
+def how_asked(score: Score) -> Asked:
+    """Return how a task's questions were put.
+
+    Raises:
+        ResultError: its files do not say so.
+    """
+    try:
+        return asked(score.source, read_facts(score.source), [score.task])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResultError(
+            f"{score.source} does not say how {score.task} was asked ({error!r}): score it again"
+        ) from error
 
 
 def source_of(score: Score) -> str:

@@ -3,9 +3,8 @@
 import shlex
 from collections.abc import Iterator
 
-from medbench.beside import read_facts
 from medbench.engine.adapter import read_adapter
-from medbench.publish.asked import Asked, asked
+from medbench.publish.asked import Asked
 from medbench.publish.card.subject import Subject
 
 __all__ = ["score_commands"]
@@ -15,9 +14,7 @@ def score_commands(subject: Subject) -> str:
     """Return them line by line: `medbench eval` and plain lm_eval, for each way of asking."""
     runs: dict[tuple[Asked | None, float | None], list[str]] = {}
     for row in subject.scores.rows:
-        score = row.score
-        key = asked(score.source, read_facts(score.source), [score.task]), score.limit
-        runs.setdefault(key, []).append(score.task)
+        runs.setdefault((row.how, row.score.limit), []).append(row.score.task)
     if not runs:
         runs[None, None] = list(subject.recipe.evaluation.tasks or ("mmedbench",))
     code = subject.recipe.model.trust_remote_code

@@ -97,6 +97,7 @@ def parts(subject: Subject) -> dict[str, Any]:
         "is_on_sample": subject.is_on_sample,
         "scores": measured.score_table(subject) if subject.scores.rows else "",
         "score_notes": list(measured.score_notes(subject)) if subject.scores.rows else [],
+        "is_greedy": all(row.how.is_greedy for row in subject.scores.rows),
         "has_published": any(row.is_published for row in subject.scores.rows),
         "score_commands": block(score_commands(subject), "sh"),
         "certificate": measured.certificate(subject),

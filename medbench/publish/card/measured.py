@@ -1,7 +1,7 @@
 """The card's tables of scores and of the gates."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from medbench.publish.card.markdown import block, escaped, line, table, without_folders
 from medbench.publish.card.subject import Subject
@@ -83,6 +83,7 @@ def score_notes(subject: Subject) -> Iterator[str]:
     chat = {row.score.chat_template for row in scores.rows}
     how = "on" if chat == {True} else "off" if chat == {False} else "on for some tasks only"
     yield f"Chat template: {how}."
+    yield from loading_notes(scores.rows)
     limits = {row.score.limit for row in scores.rows if row.score.limit}
     if limits:
         first = " or ".join(f"{one:g}" for one in sorted(limits))
@@ -93,6 +94,23 @@ def score_notes(subject: Subject) -> Iterator[str]:
             "benchmark, and in no leaderboard."
         )
     yield from (line(without_folders(one)) for one in scores.notes)
+
+
+def loading_notes(rows: Sequence[Scored]) -> Iterator[str]:
+    """Yield each way of loading and generating that is not the usual one, and its tasks."""
+    ways: dict[tuple[tuple[str, str], ...], list[str]] = {}
+    for row in rows:
+        ways.setdefault(tuple(row.how.changed.items()), []).append(row.score.task)
+    for changed, tasks in ways.items():
+        if changed:
+            told = ", ".join(f"{escaped(name)} {escaped(value)}" for name, value in changed)
+            which = "All scores" if len(ways) == 1 else ", ".join(map(escaped, tasks))
+            yield f"{which}: {told}."
+    if any(row.how.quantization for row in rows):
+        yield (
+            "Scores of weights that were quantised at load are not those of the weights as they "
+            "are: the code below quantises nothing."
+        )
 
 
 def certificate(subject: Subject) -> str:
