@@ -20,6 +20,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed (make test-all install
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),  # vLLM's imports
+    pytest.mark.filterwarnings("ignore:Unclosed context:ResourceWarning"),  # vLLM's own sockets
 ]
 
 TASKS = "mmedbench_english,mmedbench_french,usmle,pubmedqa-letters,kormedmcqa-direct_doctor"

@@ -28,6 +28,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed (make test-all install
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),  # vLLM's imports
+    pytest.mark.filterwarnings("ignore:Unclosed context:ResourceWarning"),  # vLLM's own sockets
 ]
 MILD = LoraConfig(r=8, lora_alpha=1, target_modules=ATTENTION)
 """Random weights that move SmolLM2's answers and leave it a language model."""
