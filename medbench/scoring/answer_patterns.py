@@ -8,7 +8,7 @@ literal (`_each` spreads a tail over many), and no fragment nests an unbounded r
 
 from dataclasses import dataclass
 
-__all__ = ["ANSWER_KEYS", "LANGUAGES", "REASONING_CLOSES", "REASONING_OPENS", "Language"]
+__all__ = ["ANSWER_KEYS", "LANGUAGES", "Language"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +46,6 @@ class Language:
 def _each(heads: str, tail: str) -> str:
     return "|".join(head + tail for head in heads.split("|"))
 
-
-_TAGS = "(?i:think|thinking|thoughts?|reasoning|reflection)"
-# Also MedGemma's unused94, gpt-oss's channels, Kimi's and Magistral's marks
-REASONING_OPENS = (
-    rf"<{_TAGS}>|\[(?i:think)\]|<unused94>|<\|channel\|>analysis(?:<\|message\|>)?"
-    r"|<\|begin_of_thought\|>|◁think▷"
-)
-REASONING_CLOSES = (
-    rf"</{_TAGS}>|\[/(?i:think)\]|<unused95>|<\|channel\|>final(?:<\|message\|>)?"
-    r"|assistantfinal|<\|end_of_thought\|>|◁/think▷"
-)
 
 ANSWER_KEYS = (
     r"(?:(?:the|my|final|correct|right|best|model|predicted|selected|chosen|최종|정확한|最终|最終|正确"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from medbench.scoring.answer_patterns import LANGUAGES, REASONING_CLOSES, REASONING_OPENS, Language
+from medbench.scoring.answer_patterns import LANGUAGES, Language
 from medbench.scoring.answer_words import SHARED
 
 __all__ = [
@@ -37,7 +37,17 @@ _MARKUP = re.compile(
 )
 _TEX = re.compile(r"\\(?:text|math|operatorname)?(?:rm|bf|it|sf)?\s?\{([^{}]{0,200})\}")
 _UNDERSCORES = re.compile(r"(?<![^\W_])_{1,3}(?=[^\W_])|(?<=[^\W_])_{1,3}(?![^\W_])")
-_REASONING = re.compile(f"(?P<open>{REASONING_OPENS})|(?P<close>{REASONING_CLOSES})")
+_TAGS = "(?i:think|thinking|thoughts?|reasoning|reflection)"
+# Also MedGemma's unused94, gpt-oss's channels, Kimi's and Magistral's marks
+_OPENS = (
+    rf"<{_TAGS}>|\[(?i:think)\]|<unused94>|<\|channel\|>analysis(?:<\|message\|>)?"
+    r"|<\|begin_of_thought\|>|◁think▷"
+)
+_CLOSES = (
+    rf"</{_TAGS}>|\[/(?i:think)\]|<unused95>|<\|channel\|>final(?:<\|message\|>)?"
+    r"|assistantfinal|<\|end_of_thought\|>|◁/think▷"
+)
+_REASONING = re.compile(f"(?P<open>{_OPENS})|(?P<close>{_CLOSES})")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _WORDS = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[^\W\d_{_CJK}]+|[{_CJK}]+")
