@@ -22,10 +22,13 @@ _NEGATION = re.compile(SHARED.negations)
 _CONTRAST = re.compile(rf"[\s,;]{{0,4}}(?:{SHARED.contrasts})")
 _NEGATED = re.compile(SHARED.negated)
 _AND = re.compile(rf"\s?(?:[,;&+/]\s?(?:(?:and|et|y|и)\s)?|(?:{SHARED.ands})\s?)")
-_GAP = re.compile(r"\s(?:-\s)?(?=[A-Z](?![^\W_]))")  # "A C D", "A - C - D"
+_GAP = re.compile(  # "A C D", "A - C - D", "A. C. D."
+    r"\s(?:-\s)?(?=[A-Z](?![^\W_]))|\.\s?(?=[A-Z](?:\.\s?[A-Z]){0,11}\.?[^\S\n]{0,4}(?:\Z|\n))"
+)
 _OR = re.compile(rf"\s?,?\s?(?:{SHARED.ors})\s?")
 _AMONG = re.compile(SHARED.among)
 _DOUBT = re.compile(SHARED.doubts)
+_ALSO = re.compile(SHARED.also)
 _ODDS = re.compile(SHARED.odds)
 
 _MARK = r"\Z|\n|[;!|<({}\]\"]|[:,](?![0-9])|'(?![a-z])|-+(?=\s|\Z)|->|>"
@@ -39,7 +42,7 @@ _AFTER_LIST = re.compile(  # "B, C is wrong" is no list
     r"(?![^\W_])"
 )
 _FULL_STOP = re.compile(
-    rf"\s?\.(?:(?!\s?[a-zà-ÿа-яё]|[0-9])|\s(?:{SHARED.words}|the|this|it)(?![^\W_]))"
+    rf"\s?\.(?:(?![^\S\n]?[a-zà-ÿа-яё]|[0-9])|\s(?:{SHARED.words}|the|this|it)(?![^\W_]))"
 )
 _AFTER_DIGIT = re.compile(
     rf"\s?(?:\Z|\n|[;!|)\"]|[.:,](?!\s?[0-9])(?=\W|\Z)|{SHARED.counters}|입니다|です|이다)"
@@ -101,6 +104,9 @@ class Reader:
             denied = self._letters(text, self._skip(text, negation.end()))
             contrast = _CONTRAST.match(text.low, denied.end) if denied else None
             return self._letters(text, self._skip(text, contrast.end())) if contrast else None
+        if also := _ALSO.match(text.low, pos):
+            other = self._letters(text, self._skip(text, also.end()))
+            return Reading(frozenset(), other.end) if other else None
         reading = self._letters(text, pos)
         if reading is None:
             return None if tight else self.in_brackets(text, pos)

@@ -28,6 +28,8 @@ class Shared:
     """After letters of which one is meant: 중."""
     doubts: str
     """After a letter that only may be the answer, or is asked about: 일 수도."""
+    also: str
+    """Before a letter that is one of several, the others being named elsewhere."""
     odds: str
     """After a letter that is only likely: 일 가능성."""
     words: str
@@ -71,6 +73,7 @@ SHARED = Shared(
         r"(?:수도|수\s있|지도|까|지(?![가-힣])|지\s|될\s?수\s?없|맞지\s않)|인가\?"
         r"|かもしれ|でしょうか|だろうか|とは[言い]|吗|嗎|\?)"
     ),
+    also=r"(?:also|[ée]galement|aussi|tambi[ée]n|также|тоже)(?![^\W_])",
     odds=(
         r"\s?(?:번)?\s?(?:(?:일|이|인|가|도|는|은)\s?(?:정답일\s)?(?:가능성|듯|것\s같)"
         r"|の可能性|と思われ|的可能性)"

@@ -42,7 +42,7 @@ from medbench.scoring.answer_words import SHARED
 
 __all__ = ["EXTRACTOR_VERSION", "Extraction", "Outcome", "extract"]
 
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 """Bumped on any change of a verdict."""
 
 Outcome = Literal["parsed", "unparsed", "truncated"]
