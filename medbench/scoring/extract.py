@@ -14,7 +14,8 @@ explicit letter and the text beside it differ ("Answer: B. <text of C>"), the le
     text        an option's text in an explicit statement, or in the last sentence
 
 A text that was cut off (`finish_reason="length"`) answers only by structure, by a statement that it
-does not go on to doubt ("But"), or by a line such as "OPTION B IS CORRECT." Without a finish
+does not go on to doubt ("But"), by a line such as "OPTION B IS CORRECT.", or by its first line or
+its first word: "B. Metformin" and a line break, "Yes." Without a finish
 reason, four signs show a cut: a reasoning block or a JSON object that is not closed, half a
 character (U+FFFD) at the end, and 600 characters or more of prose that end within a sentence.
 
@@ -27,6 +28,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from medbench.scoring.answer_lines import (
+    closing_line,
+    closing_word,
+    opening_line,
+    opening_word,
+    whole_line,
+)
 from medbench.scoring.answer_patterns import ANSWER_KEYS
 from medbench.scoring.answer_reader import Reader, Reading
 from medbench.scoring.answer_text import (
@@ -38,7 +46,6 @@ from medbench.scoring.answer_text import (
     spoken,
     without_reasoning,
 )
-from medbench.scoring.answer_words import SHARED
 
 __all__ = ["EXTRACTOR_VERSION", "Extraction", "Outcome", "extract"]
 
@@ -99,7 +106,7 @@ def extract(
         is_cut = is_open or _breaks_off(raw, text, reader)
     case = Case(raw, text, reader, language, is_cut)
     for rule, rung in _LADDER.items():
-        letters = None if is_cut and rule in _WEAK else rung(case)
+        letters = rung(case)
         if letters is not None:
             return Extraction(letters, "parsed" if letters else _failure(is_cut), rule)
     return Extraction(frozenset(), _failure(is_cut or is_open), "")
@@ -115,7 +122,7 @@ def _breaks_off(raw: str, text: Text, reader: Reader) -> bool:
         return True
     last = text.plain[text.plain.rfind("\n") + 1 :]
     breaks = len(text.plain) >= 600 and len(last) >= 10 and (last[-1].isalpha() or last[-1] == ",")
-    return breaks and not (_whole_line(reader, last) or reader.texts.equal(last.lower()))
+    return breaks and not (whole_line(reader, last) or reader.texts.equal(last.lower()))
 
 
 _FIELD = re.compile(
@@ -127,8 +134,6 @@ _FIELD = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_LABEL = re.compile(r"^[\s(]{0,8}([A-Za-z])[.):]\s", re.MULTILINE)
-_REST = re.compile(rf"[\s.,;:!)\"'|>-]*(?:{SHARED.endings})?[\s.!)\"'|-]*")
 
 
 def _structure(case: Case) -> frozenset[str] | None:
@@ -230,44 +235,19 @@ def _praise(case: Case) -> frozenset[str] | None:
 
 
 def _word(case: Case) -> frozenset[str] | None:
-    """Read yes, no or maybe as the last line, else as the first word."""
-    low, texts = case.text.low, case.reader.texts
-    start = low.rfind("\n") + 1
-    word = texts.word_at(low, start)
-    if start and not (word and _REST.fullmatch(low, word[1])):
-        word = texts.word_at(low, 0)
-    return frozenset({word[0]}) if word else None
+    read = opening_word if case.is_cut else closing_word
+    return read(case.text, case.reader)
 
 
 def _line(case: Case) -> frozenset[str] | None:
-    """Read a last or first line that holds nothing but the answer."""
-    lines = [line for line in case.text.plain.split("\n") if line.strip()]
-    found = [_whole_line(case.reader, line) for line in lines[:1] + lines[-1:]]
-    labels = {case.reader.labels.get(x) for x in _LABEL.findall(case.text.plain)} - {None}
-    if len(labels) > 1:
-        found = [reading for reading in found if reading and not reading.has_text]
-        if case.reader.several and len(labels) < len(case.reader.texts.low):
-            every = [_whole_line(case.reader, line) for line in lines]
-            if all(every):
-                return frozenset[str]().union(*(reading.letters for reading in every if reading))
-    read = [reading for reading in found if reading]
-    return read[-1].letters if read else None
-
-
-def _whole_line(reader: Reader, line: str) -> Reading | None:
-    text = Text.of(line)
-    if text.low[:1].isdigit() and text.low[:1] not in reader.labels:
-        return None  # a digit is a position only where an answer is announced
-    reading = reader.read(text, 0, tight=True)
-    if reading is None and reader.texts.equal(text.low.rpartition("(")[0]):
-        reading = reader.in_brackets(text, 0)  # "Metformin (B)"
-    if reading is None or reading.is_guess or not _REST.fullmatch(text.low, reading.end):
-        return None
-    return reading
+    read = opening_line if case.is_cut else closing_line
+    return read(case.text, case.reader)
 
 
 def _text(case: Case) -> frozenset[str] | None:
     """Read the one option text in an explicit statement, in a line of its own, or at the end."""
+    if case.is_cut:
+        return None
     text, texts = case.text, case.reader.texts
     letter = None
     for cues in spoken(text):
@@ -294,4 +274,3 @@ _LADDER: dict[str, Callable[[Case], frozenset[str] | None]] = {
     "line": _line,
     "text": _text,
 }
-_WEAK = frozenset({"word", "line", "text"})
