@@ -29,6 +29,7 @@ _OR = re.compile(rf"\s?,?\s?(?:{SHARED.ors})\s?")
 _AMONG = re.compile(SHARED.among)
 _DOUBT = re.compile(SHARED.doubts)
 _ALSO = re.compile(SHARED.also)
+_DISBELIEF = re.compile(rf"(?:{SHARED.disbelief})\Z")
 _ODDS = re.compile(SHARED.odds)
 
 _MARK = r"\Z|\n|[;!|<({}\]\"]|[:,](?![0-9])|'(?![a-z])|-+(?=\s|\Z)|->|>"
@@ -133,10 +134,12 @@ class Reader:
         quote = self.texts.before(text.low, pos)
         if quote and len(self.texts.keys[quote[0]]) > 1:
             label = _LABEL_BEFORE.search(text.plain, max(0, quote[1] - 8), quote[1])
-            is_own = label is not None and self.labels.get(label[1]) == quote[0]
-            return Reading(frozenset({quote[0]}), end, is_guess) if is_own else None
+            if label is None or self.labels.get(label[1]) != quote[0]:
+                return None
+            is_denied = _is_disbelieved(text, label.start())
+            return None if is_denied else Reading(frozenset({quote[0]}), end, is_guess)
         found = _BEFORE.search(text.plain, max(0, pos - 60), pos)
-        if found is None:
+        if found is None or _is_disbelieved(text, found.start()):
             return None
         named, start = found["list"], found.start()
         led = lead.search(text.low, max(0, start - 20), start)
@@ -275,3 +278,7 @@ class Reader:
         if not is_last and (quote is None or quote[0] != letter):
             return None
         return Reading(frozenset({letter}), found[-1].end(), has_text=True)
+
+
+def _is_disbelieved(text: Text, pos: int) -> bool:
+    return _DISBELIEF.search(text.low, max(0, pos - 50), pos) is not None

@@ -62,6 +62,9 @@ _POLAR = re.compile(
     rf"[\s(\"':,>-]{{0,6}}(?P<word>{'|'.join(sorted(_MEANING, key=len, reverse=True))})"
     rf"(?=\s{{0,3}}(?:\Z|\n|[.,;:!)\"'(]|-(?![a-z]))|\s?(?:{SHARED.because})(?![^\W_]))"
 )
+_SUPPOSED = re.compile(
+    rf"\W{{0,6}}(?:(?:{SHARED.turns})\W{{1,3}})?(?:{SHARED.conditions})|.*(?:라면|であれば|ならば)"
+)
 _TURN = re.compile(rf"[.!?\n][\s)\"']{{0,6}}(?:{SHARED.turns})")
 DENIAL = re.compile("|".join(language.denials for language in LANGUAGES.values()))
 """What takes the answer out of a sentence, in any language: not, 아니."""
@@ -102,6 +105,7 @@ class Cues:
         self.lead = re.compile(words.leads)
         self.subject = re.compile(words.subjects)
         self.before = re.compile(rf"(?:[\n.,;:!?()\"'>-]\s?|{words.lead_words})\Z")
+        self.weak = re.compile(words.weak)
         self.script = re.compile(words.script)
 
     def openings(self, text: Text) -> Iterator[tuple[int, int, str]]:
@@ -115,6 +119,12 @@ class Cues:
         for match in self.pick.finditer(text.low):
             if not self._is_spoiled(text, match.start()):
                 yield *match.span(), "pick"
+
+    def is_weak(self, text: Text, start: int, end: int) -> bool:
+        """Say whether a statement only supposes: "would be", or its sentence opens with "if"."""
+        clause = _SENTENCE_END.split(text.low[max(0, start - 300) : start])[-1]
+        opening = text.low[start:end]
+        return bool(self.weak.search(opening) or _SUPPOSED.match(clause))
 
     def _is_spoiled(self, text: Text, pos: int) -> bool:
         return self.spoilers.search(text.low, max(0, pos - 30), pos) is not None

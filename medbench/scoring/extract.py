@@ -13,11 +13,14 @@ explicit letter and the text beside it differ ("Answer: B. <text of C>"), the le
     line        a first or last line that is nothing but the answer: "B.", "B. Metformin"
     text        an option's text in an explicit statement, or in the last sentence
 
+A statement that only supposes ("if she were pregnant, the answer would be C") counts where nothing
+plainer is said.
+
 A text that was cut off (`finish_reason="length"`) answers only by structure, by a statement that it
 does not go on to doubt ("But"), by a line such as "OPTION B IS CORRECT.", or by its first line or
-its first word: "B. Metformin" and a line break, "Yes." Without a finish
-reason, four signs show a cut: a reasoning block or a JSON object that is not closed, half a
-character (U+FFFD) at the end, and 600 characters or more of prose that end within a sentence.
+word: "B. Metformin" and a line break, "Yes." Without a finish reason, four signs show a cut: a
+reasoning block or a JSON object that is not closed, half a character (U+FFFD) at the end, and 600
+characters or more of prose that end within a sentence.
 
     >>> extract("Hence the answer is (B).", {"A": "aspirin", "B": "metformin"}).letters
     frozenset({'B'})
@@ -26,7 +29,7 @@ character (U+FFFD) at the end, and 600 characters or more of prose that end with
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from medbench.scoring.answer_lines import (
     closing_line,
@@ -160,9 +163,9 @@ def _value(case: Case, value: Text) -> frozenset[str] | None:
         return frozenset({same})
     if reading := _read(case.reader, value, 0):
         return reading.letters
-    _, last = max(_statements(case, value, CUES), key=_end, default=(0, None))
+    last = max(_statements(case, value, CUES), key=_rank, default=None)
     letter = case.reader.texts.quoted(value.low, explicit=True)
-    return last.letters if last else frozenset({letter}) if letter else None
+    return last.reading.letters if last else frozenset({letter}) if letter else None
 
 
 def _read(reader: Reader, text: Text, pos: int, *, tight: bool = False) -> Reading | None:
@@ -172,24 +175,40 @@ def _read(reader: Reader, text: Text, pos: int, *, tight: bool = False) -> Readi
     return Reading(frozenset({word[0]}), word[1]) if word else reading
 
 
-def _end(statement: tuple[int, Reading]) -> int:
-    return statement[1].end
+class _Statement(NamedTuple):
+    """An explicit statement: where it starts, what it names, and whether it only supposes."""
+
+    start: int
+    reading: Reading
+    is_weak: bool
+
+
+def _rank(statement: _Statement) -> tuple[bool, int]:
+    return not statement.is_weak, statement.reading.end
 
 
 def _statement(case: Case) -> frozenset[str] | None:
     """Read the last explicit statement in the item's language, else in any other."""
     native = [code for code in CUES if code == case.language]
     for codes in (native, [code for code in CUES if code != case.language]):
-        start, last = max(_statements(case, case.text, codes), key=_end, default=(0, None))
+        last = max(_statements(case, case.text, codes), key=_rank, default=None)
         if last:
-            return None if case.is_cut and is_doubted(case.text, start, last.end) else last.letters
+            return None if _is_outdone(case, last) else last.reading.letters
     return None
+
+
+def _is_outdone(case: Case, statement: _Statement) -> bool:
+    """Say whether a text doubts its statement, or opens with a plainer answer."""
+    text, reader = case.text, case.reader
+    if case.is_cut and is_doubted(text, statement.start, statement.reading.end):
+        return True
+    return statement.is_weak and bool(opening_word(text, reader) or opening_line(text, reader))
 
 
 def _statements(
     case: Case, text: Text, codes: Iterable[str], *, guesses: bool = False
-) -> Iterator[tuple[int, Reading]]:
-    """Yield where each explicit statement starts and what it names.
+) -> Iterator[_Statement]:
+    """Yield each explicit statement.
 
     A guess ("is probably B") counts only in the last line of a text that was not cut off, unless
     it is guesses that are asked for.
@@ -197,17 +216,17 @@ def _statements(
     last_line = len(text.low) + 1 if case.is_cut else text.low.rfind("\n") + 1
     for cues in spoken(text, codes):
         found = [
-            (start, kind, _read(case.reader, text, end, tight=kind == "bare"))
+            (start, end, kind, _read(case.reader, text, end, tight=kind == "bare"))
             for start, end, kind in cues.openings(text)
         ]
         found += [
-            (match.start(), "tie", case.reader.before(text, *match.span(), cues.before))
+            (*match.span(), "tie", case.reader.before(text, *match.span(), cues.before))
             for match in cues.verdict.finditer(text.low)
         ]
-        for start, kind, reading in found:
+        for start, end, kind, reading in found:
             is_guess = kind == "guess" or (reading is not None and reading.is_guess)
             if reading and (is_guess == guesses or (is_guess and start >= last_line)):
-                yield start, reading
+                yield _Statement(start, reading, cues.is_weak(text, start, end))
 
 
 def _praise(case: Case) -> frozenset[str] | None:
@@ -219,7 +238,7 @@ def _praise(case: Case) -> frozenset[str] | None:
     text, read = case.text, case.reader.read
     found: list[Reading | None] = []
     if not case.is_cut:
-        found += [reading for _, reading in _statements(case, text, CUES, guesses=True)]
+        found += [said.reading for said in _statements(case, text, CUES, guesses=True)]
     for cues in spoken(text):
         for match in cues.praise.finditer(text.low):
             opening = match.start() - text.low.rfind("\n", 0, match.start())
