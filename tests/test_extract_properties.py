@@ -42,7 +42,7 @@ ENDLESS = (
     "|(|)|\"|'| |\n|_|<|*|a|.|A. Aspirin |A. Aspirin\n|\\boxed{|\\boxed{{|\\u0041|\ufdfa|\nbut "
     '|\'answer\': \'|"answer": "|"answer": "\\|"answer": [|<think>|</think>|<answer>|best x |más '
     "|정답|정답은 |가 정답|가장 |选|答案|が正解|ответ |réponse à |is correct |B is correct "
-    "|metformin is the answer "
+    "|metformin is the answer |if |A. C. |Yes. |B\n|不能选"
 )
 
 
@@ -73,7 +73,7 @@ def test_rule_of_words() -> None:
 
 
 def test_version() -> None:
-    assert EXTRACTOR_VERSION == 1
+    assert EXTRACTOR_VERSION == 2
 
 
 def read(output: str, options: dict[str, str], language: str, several: bool) -> list[Extraction]:

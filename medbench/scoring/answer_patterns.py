@@ -8,7 +8,7 @@ literal (`_each` spreads a tail over many), and no fragment nests an unbounded r
 
 from dataclasses import dataclass
 
-__all__ = ["ANSWER_KEYS", "LANGUAGES", "REASONING_CLOSES", "REASONING_OPENS", "Language"]
+__all__ = ["ANSWER_KEYS", "LANGUAGES", "Language"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Language:
     """What takes the answer out of a sentence that quotes an option: not, 아니."""
     polar: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     """Yes, no and maybe, each in its spellings."""
+    weak: str = "(?!)"
+    """Openings and verdicts that only count where nothing plainer is said: would be."""
     script: str = ""
     """A character that every text in this language has; empty for Latin."""
 
@@ -46,17 +48,6 @@ class Language:
 def _each(heads: str, tail: str) -> str:
     return "|".join(head + tail for head in heads.split("|"))
 
-
-_TAGS = "(?i:think|thinking|thoughts?|reasoning|reflection)"
-# Also MedGemma's unused94, gpt-oss's channels, Kimi's and Magistral's marks
-REASONING_OPENS = (
-    rf"<{_TAGS}>|\[(?i:think)\]|<unused94>|<\|channel\|>analysis(?:<\|message\|>)?"
-    r"|<\|begin_of_thought\|>|◁think▷"
-)
-REASONING_CLOSES = (
-    rf"</{_TAGS}>|\[/(?i:think)\]|<unused95>|<\|channel\|>final(?:<\|message\|>)?"
-    r"|assistantfinal|<\|end_of_thought\|>|◁/think▷"
-)
 
 ANSWER_KEYS = (
     r"(?:(?:the|my|final|correct|right|best|model|predicted|selected|chosen|최종|정확한|最终|最終|正确"
@@ -87,8 +78,10 @@ _EN = Language(
         r"(?:choose|chose|selected|select|picked|pick|answer|go\swith|opt\sfor|conclude\swith)",
     ),
     spoilers=(
-        r"(?:[a-zà-ÿ0-9]|\b(?:in|un)|\b(?:incorrect|wrong|if|whether|suppose|assuming|another|other"
-        r"|least|not|never|possible|common|n't)\s(?:(?:the|your|my|an?|final|correct|best)\s){0,3})"
+        r"(?:[a-zà-ÿ0-9]|\b(?:in|un)|(?:\b(?:incorrect|wrong|if|whether|suppose|assuming|another"
+        r"|other|least|not|never|possible|common|next|second|alternative|original|initial|tempting"
+        r"|distractor)|n't|(?:\bnot|n't)\s(?:think|believe)(?:\sthat)?)[\s-]"
+        r"(?:(?:the|your|my|an?|final|correct|best|most)\s){0,3})"
     ),
     verdicts=_each(
         r"is|would\sbe|must\sbe|should\sbe|as",
@@ -115,21 +108,28 @@ _EN = Language(
         r"|n't\b"
     ),
     polar=(("yes",), ("no",), ("maybe", "uncertain")),
+    weak=r"would\sbe|\Asolution",
 )
 
 _ZH = Language(
     names=(
         r"答案|正确的?选项|正确的?说法|正确的?选择|正确的?做法|正确的|最佳选项|最佳选择|正確的?選項"
-        r"|正確的?說法|答(?=\s?:)"
+        r"|正確的?說法|答(?=\s?:)|最终选择|我的选择|选(?<![^\n,.;]选)择?(?=\s?:)"
     ),
     ties=r"(?:应该?|應該?|就)?(?:是|为|為|选择?|選擇?)(?:\s?:)?|[:=]|-+>?",
     guesses=r"(?:很可能|应该|大概|似乎)(?:是|为|為)",
     picks=(
-        r"选择|選擇|选|選|故答案"
-        + "|"
-        + _each("本题|故|因此|所以|应该?|應該?", r"\s?,?\s?(?:选择?|選擇?)")
+        _each("选择|選擇|选|選", r"(?!\s{0,3}[,:\n])")
+        + "|故答案|"
+        + _each(
+            "本题|故|因此|所以|因而|综上(?:所述)?|最终|我|应[该当]?|應該?",
+            r"\s?,?\s?(?:选择?|選擇?)(?!\s?,)",
+        )
     ),
-    spoilers=r"(?:[不别勿未错误待备供挑]|如果|假如|假设|不能|不应|是否)",
+    spoilers=(
+        r"(?:[不别勿未错误待备供挑首优優筛篩可次候当入初任单多慎禁忌]|如果|假如|假设|是否"
+        r"|(?:不(?:要|宜|可|能|应|该|会|得|是|建议|推荐|考虑|适合|认为)|避免|禁止|无法)[一-鿿]{0,4})"
+    ),
     verdicts=_each("是|为|為", r"(?:最佳|正确的?|本题的?|最终)?\s?(?:答案|选择|选项)"),
     praises=_each("是|也|都|最|的说法|的描述|说法|描述", "(?:正确|符合题意|合适|恰当)的?")
     + "|正确|符合题意",
@@ -138,6 +138,7 @@ _ZH = Language(
     lead_words=r"(?:选项|選項|因此|所以|故|只有|则|即|选择|认为|而|综上|,)\s?",
     denials=r"[不非没无未错誤误]|排除|除外|除了|而是",
     polar=(("是", "是的", "对", "正确"), ("否", "不", "不是", "错误"), ("也许", "可能", "不确定")),
+    weak=r"\A[选選]",
     script="[一-鿿]",
 )
 
@@ -178,8 +179,9 @@ _FR = Language(
     guesses=r"(?:est|serait|semble)\s(?:tr[èe]s\s)?(?:probablement|vraisemblablement|[êe]tre)",
     picks=_each("je", r"\s(?:choisis|s[ée]lectionne|retiens|coche)") + r"|j'opte\spour",
     spoilers=(
-        r"(?:[a-zà-ÿ0-9]|\b(?:mauvaises?|fausses?|si|autres?|aucune|incorrectes?)\s"
-        r"(?:(?:la|les|bonnes?)\s){0,2})"
+        r"(?:[a-zà-ÿ0-9]|\b(?:mauvaises?|fausses?|si|autres?|aucune|incorrectes?"
+        r"|deuxi[èe]me|seconde)\s"
+        r"(?:(?:la|les|bonnes?|meilleure)\s){0,2})"
     ),
     verdicts=_each("est|sont", r"\s(?:donc\s|bien\s)?(?:la|les)\s(?:bonnes?\s)?r[ée]ponses?"),
     praises=_each(
@@ -193,6 +195,7 @@ _FR = Language(
     ),
     denials=r"\b(?:pas|ne|non|jamais|aucune?|sauf|incorrecte?|fausse?|plut[ôo]t\sque|cependant)\b|\bn'",
     polar=(("oui",), ("non",), ("peut-être", "peut-etre")),
+    weak="serai(?:t|ent)",
 )
 
 _RIGHT = r"правильн\w{2,3}|верн\w{2,3}"
@@ -201,7 +204,7 @@ _RU = Language(
     ties=r"(?:является|это|будет|есть|под\sбуквой)(?:\s?:)?|[:=]|-+>?(?:\sэто\s?:?)?",
     guesses=r"[\s,-]{0,3}(?:вероятно|скорее\sвсего)\s?,?",
     picks=r"выбираю|выбираем|следует\sвыбрать|выберу",
-    spoilers=r"(?:[а-яё0-9]|\b(?:неправильн\w{2,3}|неверн\w{2,3}|если|другой)\s)",
+    spoilers=r"(?:[а-яё0-9]|\b(?:неправильн\w{2,3}|неверн\w{2,3}|если|другой|не\sдумаю,\sчто)\s)",
     verdicts=rf"(?:-\s?)?(?:является\s|это\s)?(?:{_RIGHT})\s(?:ответ|вариант)\w{{0,2}}",
     praises=r"(?:-\s?)?(?:тоже\s|также\s)?(?:является\s)?(?:правильн|верн)(?:ый|ым|о|ая|ой|ы|ен)\b",
     leads=_each("следовательно|таким образом|поэтому|итак|значит", r"\s?,?\s"),
@@ -226,7 +229,8 @@ _ES = Language(
     guesses=r"(?:es|ser[íi]a)\s(?:muy\s)?probablemente|parece\sser",
     picks=r"elijo|escojo|selecciono|marco|me\squedo\scon|opto\spor|elegimos|elegir[íi]a",
     spoilers=(
-        r"(?:[a-zà-ÿ0-9]|\b(?:si|otra|otras|falsa|incorrecta|ninguna|cada|mala)\s(?:(?:la|las)\s){0,2})"
+        r"(?:[a-zà-ÿ0-9]|\b(?:si|otra|otras|falsa|incorrecta|ninguna|cada|mala|segunda)\s"
+        r"(?:(?:la|las|mejor)\s){0,2})"
     ),
     verdicts=_each(
         "es|son",
@@ -245,6 +249,7 @@ _ES = Language(
     ),
     denials=r"\b(?:no|nunca|ningun[oa]?|ningún|incorrect[ao]|fals[ao]|salvo|excepto|sin\sembargo)\b",
     polar=(("sí", "si"), ("no",), ("quizás", "quizá", "tal vez")),
+    weak=r"ser[íi]an?|\Asoluci",
 )
 
 _GOOD = r"(?:가장\s?)?(?:적절한\s?|올바른\s?|옳은\s?|맞는\s?)?"
@@ -256,14 +261,18 @@ _KO = Language(
     ties=r"(?:으로는|으로|은|는|이|가|[:=]|-+>?)(?:\s?(?:바로|역시|[:=,-]))*",
     guesses=r"(?:은|는|이)\s아마도?",
     picks=r"(?!)",
-    spoilers=r"(?:[대응문해화회]|만약\s?|혹시\s?|옳지\s않은\s?)",
+    spoilers=r"(?:[대응문해화회오]|만약\s?|혹시\s?|옳지\s않은\s?)",
     verdicts=(
         _each(
             "이|가|은|는",
-            rf"\s?{_GOOD}(?:정답|답)(?!지|변|이\s?아|은\s?아|은?\s?될\s?수\s?없|으로\s?보기)",
+            rf"\s?{_GOOD}(?:정답|답)(?!지|변|이\s?아|은\s?아|은?\s?될\s?수\s?없|으로\s?보기|이라고\s?[가-힣]{{2}}할\s?수)",
         )
         + r"|정답(?=입|이다|임|이며|으로\s?[선판])|"
-        + _each("을|를", r"\s?(?:정답으로\s?)?(?:선택(?!지|하지)|고르|골라|고른|택)")
+        + _each(
+            "을|를",
+            r"\s?(?:정답으로\s?)?(?:(?:선택|택)(?!하?지|해서는|하면(?!\s?[됩된]))"
+            r"|고르(?!지|면(?!\s?[됩된]))|골라(?!서는)|고른)",
+        )
     ),
     praises=_each(
         "이|가|은|는|도",

@@ -22,10 +22,14 @@ _NEGATION = re.compile(SHARED.negations)
 _CONTRAST = re.compile(rf"[\s,;]{{0,4}}(?:{SHARED.contrasts})")
 _NEGATED = re.compile(SHARED.negated)
 _AND = re.compile(rf"\s?(?:[,;&+/]\s?(?:(?:and|et|y|и)\s)?|(?:{SHARED.ands})\s?)")
-_GAP = re.compile(r"\s(?:-\s)?(?=[A-Z](?![^\W_]))")  # "A C D", "A - C - D"
+_GAP = re.compile(  # "A C D", "A - C - D", "A. C. D."
+    r"\s(?:-\s)?(?=[A-Z](?![^\W_]))|\.\s?(?=[A-Z](?:\.\s?[A-Z]){0,11}\.?[^\S\n]{0,4}(?:\Z|\n))"
+)
 _OR = re.compile(rf"\s?,?\s?(?:{SHARED.ors})\s?")
 _AMONG = re.compile(SHARED.among)
 _DOUBT = re.compile(SHARED.doubts)
+_ALSO = re.compile(SHARED.also)
+_DISBELIEF = re.compile(rf"(?:{SHARED.disbelief})\Z")
 _ODDS = re.compile(SHARED.odds)
 
 _MARK = r"\Z|\n|[;!|<({}\]\"]|[:,](?![0-9])|'(?![a-z])|-+(?=\s|\Z)|->|>"
@@ -39,7 +43,7 @@ _AFTER_LIST = re.compile(  # "B, C is wrong" is no list
     r"(?![^\W_])"
 )
 _FULL_STOP = re.compile(
-    rf"\s?\.(?:(?!\s?[a-zà-ÿа-яё]|[0-9])|\s(?:{SHARED.words}|the|this|it)(?![^\W_]))"
+    rf"\s?\.(?:(?![^\S\n]?[a-zà-ÿа-яё]|[0-9])|\s(?:{SHARED.words}|the|this|it)(?![^\W_]))"
 )
 _AFTER_DIGIT = re.compile(
     rf"\s?(?:\Z|\n|[;!|)\"]|[.:,](?!\s?[0-9])(?=\W|\Z)|{SHARED.counters}|입니다|です|이다)"
@@ -101,6 +105,9 @@ class Reader:
             denied = self._letters(text, self._skip(text, negation.end()))
             contrast = _CONTRAST.match(text.low, denied.end) if denied else None
             return self._letters(text, self._skip(text, contrast.end())) if contrast else None
+        if also := _ALSO.match(text.low, pos):
+            other = self._letters(text, self._skip(text, also.end()))
+            return Reading(frozenset(), other.end) if other else None
         reading = self._letters(text, pos)
         if reading is None:
             return None if tight else self.in_brackets(text, pos)
@@ -127,10 +134,12 @@ class Reader:
         quote = self.texts.before(text.low, pos)
         if quote and len(self.texts.keys[quote[0]]) > 1:
             label = _LABEL_BEFORE.search(text.plain, max(0, quote[1] - 8), quote[1])
-            is_own = label is not None and self.labels.get(label[1]) == quote[0]
-            return Reading(frozenset({quote[0]}), end, is_guess) if is_own else None
+            if label is None or self.labels.get(label[1]) != quote[0]:
+                return None
+            is_denied = _is_disbelieved(text, label.start())
+            return None if is_denied else Reading(frozenset({quote[0]}), end, is_guess)
         found = _BEFORE.search(text.plain, max(0, pos - 60), pos)
-        if found is None:
+        if found is None or _is_disbelieved(text, found.start()):
             return None
         named, start = found["list"], found.start()
         led = lead.search(text.low, max(0, start - 20), start)
@@ -269,3 +278,7 @@ class Reader:
         if not is_last and (quote is None or quote[0] != letter):
             return None
         return Reading(frozenset({letter}), found[-1].end(), has_text=True)
+
+
+def _is_disbelieved(text: Text, pos: int) -> bool:
+    return _DISBELIEF.search(text.low, max(0, pos - 50), pos) is not None

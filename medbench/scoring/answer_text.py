@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from medbench.scoring.answer_patterns import LANGUAGES, REASONING_CLOSES, REASONING_OPENS, Language
+from medbench.scoring.answer_patterns import LANGUAGES, Language
 from medbench.scoring.answer_words import SHARED
 
 __all__ = [
@@ -37,7 +37,17 @@ _MARKUP = re.compile(
 )
 _TEX = re.compile(r"\\(?:text|math|operatorname)?(?:rm|bf|it|sf)?\s?\{([^{}]{0,200})\}")
 _UNDERSCORES = re.compile(r"(?<![^\W_])_{1,3}(?=[^\W_])|(?<=[^\W_])_{1,3}(?![^\W_])")
-_REASONING = re.compile(f"(?P<open>{REASONING_OPENS})|(?P<close>{REASONING_CLOSES})")
+_TAGS = "(?i:think|thinking|thoughts?|reasoning|reflection)"
+# Also MedGemma's unused94, gpt-oss's channels, Kimi's and Magistral's marks
+_OPENS = (
+    rf"<{_TAGS}>|\[(?i:think)\]|<unused94>|<\|channel\|>analysis(?:<\|message\|>)?"
+    r"|<\|begin_of_thought\|>|◁think▷"
+)
+_CLOSES = (
+    rf"</{_TAGS}>|\[/(?i:think)\]|<unused95>|<\|channel\|>final(?:<\|message\|>)?"
+    r"|assistantfinal|<\|end_of_thought\|>|◁/think▷"
+)
+_REASONING = re.compile(f"(?P<open>{_OPENS})|(?P<close>{_CLOSES})")
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _HAS_CJK = re.compile(f"[{_CJK}]")
 _WORDS = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[^\W\d_{_CJK}]+|[{_CJK}]+")
@@ -51,6 +61,9 @@ _MEANING = {
 _POLAR = re.compile(
     rf"[\s(\"':,>-]{{0,6}}(?P<word>{'|'.join(sorted(_MEANING, key=len, reverse=True))})"
     rf"(?=\s{{0,3}}(?:\Z|\n|[.,;:!)\"'(]|-(?![a-z]))|\s?(?:{SHARED.because})(?![^\W_]))"
+)
+_SUPPOSED = re.compile(
+    rf"\W{{0,6}}(?:(?:{SHARED.turns})\W{{1,3}})?(?:{SHARED.conditions})|.*(?:라면|であれば|ならば)"
 )
 _TURN = re.compile(rf"[.!?\n][\s)\"']{{0,6}}(?:{SHARED.turns})")
 DENIAL = re.compile("|".join(language.denials for language in LANGUAGES.values()))
@@ -92,6 +105,7 @@ class Cues:
         self.lead = re.compile(words.leads)
         self.subject = re.compile(words.subjects)
         self.before = re.compile(rf"(?:[\n.,;:!?()\"'>-]\s?|{words.lead_words})\Z")
+        self.weak = re.compile(words.weak)
         self.script = re.compile(words.script)
 
     def openings(self, text: Text) -> Iterator[tuple[int, int, str]]:
@@ -105,6 +119,12 @@ class Cues:
         for match in self.pick.finditer(text.low):
             if not self._is_spoiled(text, match.start()):
                 yield *match.span(), "pick"
+
+    def is_weak(self, text: Text, start: int, end: int) -> bool:
+        """Say whether a statement only supposes: "would be", or its sentence opens with "if"."""
+        clause = _SENTENCE_END.split(text.low[max(0, start - 300) : start])[-1]
+        opening = text.low[start:end]
+        return bool(self.weak.search(opening) or _SUPPOSED.match(clause))
 
     def _is_spoiled(self, text: Text, pos: int) -> bool:
         return self.spoilers.search(text.low, max(0, pos - 30), pos) is not None

@@ -28,6 +28,8 @@ class Shared:
     """After letters of which one is meant: 중."""
     doubts: str
     """After a letter that only may be the answer, or is asked about: 일 수도."""
+    also: str
+    """Before a letter that is one of several, the others being named elsewhere."""
     odds: str
     """After a letter that is only likely: 일 가능성."""
     words: str
@@ -42,6 +44,10 @@ class Shared:
     """What may follow yes or no without a comma."""
     turns: str
     """What opens a sentence that doubts the one before: but, 하지만."""
+    conditions: str
+    """What opens a sentence that supposes another case: if, 만약."""
+    disbelief: str
+    """Before a letter that is held to be wrong: I do not think."""
 
 
 SHARED = Shared(
@@ -69,8 +75,9 @@ SHARED = Shared(
     doubts=(
         r"\s?(?:번)?\s?(?:(?:일|이|인|가|도|는|은)\s?(?:정답일\s)?"
         r"(?:수도|수\s있|지도|까|지(?![가-힣])|지\s|될\s?수\s?없|맞지\s않)|인가\?"
-        r"|かもしれ|でしょうか|だろうか|とは[言い]|吗|嗎|\?)"
+        r"|かもしれ|でしょうか|だろうか|とは[言い思]|吗|嗎|\?)"
     ),
+    also=r"(?:also|[ée]galement|aussi|tambi[ée]n|также|тоже)(?![^\W_])",
     odds=(
         r"\s?(?:번)?\s?(?:(?:일|이|인|가|도|는|은)\s?(?:정답일\s)?(?:가능성|듯|것\s같)"
         r"|の可能性|と思われ|的可能性)"
@@ -96,4 +103,6 @@ SHARED = Shared(
         r"|toutefois|но|однако|pero|sin\sembargo|aunque)(?![^\W_])"
         r"|하지만|그러나|그런데|다만|혹시|但|不过|然而|等等|しかし|ただし|だが|でも"
     ),
+    conditions=r"if\s(?!(?:we|you|i)\s)|(?:s'ils?|si(?!\s(?:on|l'on|nous)\s)|если)\s|如果|若|假如|假设|もし|仮に|만약|만일",
+    disbelief=r"(?:not|n't)\s(?:think|believe)\s(?:that\s)?(?:(?:the|options?|choices?|answers?)\s){0,2}",
 )

@@ -13,10 +13,14 @@ explicit letter and the text beside it differ ("Answer: B. <text of C>"), the le
     line        a first or last line that is nothing but the answer: "B.", "B. Metformin"
     text        an option's text in an explicit statement, or in the last sentence
 
+A statement that only supposes ("if she were pregnant, the answer would be C") counts where nothing
+plainer is said.
+
 A text that was cut off (`finish_reason="length"`) answers only by structure, by a statement that it
-does not go on to doubt ("But"), or by a line such as "OPTION B IS CORRECT." Without a finish
-reason, four signs show a cut: a reasoning block or a JSON object that is not closed, half a
-character (U+FFFD) at the end, and 600 characters or more of prose that end within a sentence.
+does not go on to doubt ("But"), by a line such as "OPTION B IS CORRECT.", or by its first line or
+word: "B. Metformin" and a line break, "Yes." Without a finish reason, four signs show a cut: a
+reasoning block or a JSON object that is not closed, half a character (U+FFFD) at the end, and 600
+characters or more of prose that end within a sentence.
 
     >>> extract("Hence the answer is (B).", {"A": "aspirin", "B": "metformin"}).letters
     frozenset({'B'})
@@ -25,8 +29,15 @@ character (U+FFFD) at the end, and 600 characters or more of prose that end with
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from medbench.scoring.answer_lines import (
+    closing_line,
+    closing_word,
+    opening_line,
+    opening_word,
+    whole_line,
+)
 from medbench.scoring.answer_patterns import ANSWER_KEYS
 from medbench.scoring.answer_reader import Reader, Reading
 from medbench.scoring.answer_text import (
@@ -38,11 +49,10 @@ from medbench.scoring.answer_text import (
     spoken,
     without_reasoning,
 )
-from medbench.scoring.answer_words import SHARED
 
 __all__ = ["EXTRACTOR_VERSION", "Extraction", "Outcome", "extract"]
 
-EXTRACTOR_VERSION = 1
+EXTRACTOR_VERSION = 2
 """Bumped on any change of a verdict."""
 
 Outcome = Literal["parsed", "unparsed", "truncated"]
@@ -99,7 +109,7 @@ def extract(
         is_cut = is_open or _breaks_off(raw, text, reader)
     case = Case(raw, text, reader, language, is_cut)
     for rule, rung in _LADDER.items():
-        letters = None if is_cut and rule in _WEAK else rung(case)
+        letters = rung(case)
         if letters is not None:
             return Extraction(letters, "parsed" if letters else _failure(is_cut), rule)
     return Extraction(frozenset(), _failure(is_cut or is_open), "")
@@ -115,7 +125,7 @@ def _breaks_off(raw: str, text: Text, reader: Reader) -> bool:
         return True
     last = text.plain[text.plain.rfind("\n") + 1 :]
     breaks = len(text.plain) >= 600 and len(last) >= 10 and (last[-1].isalpha() or last[-1] == ",")
-    return breaks and not (_whole_line(reader, last) or reader.texts.equal(last.lower()))
+    return breaks and not (whole_line(reader, last) or reader.texts.equal(last.lower()))
 
 
 _FIELD = re.compile(
@@ -127,8 +137,6 @@ _FIELD = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
-_LABEL = re.compile(r"^[\s(]{0,8}([A-Za-z])[.):]\s", re.MULTILINE)
-_REST = re.compile(rf"[\s.,;:!)\"'|>-]*(?:{SHARED.endings})?[\s.!)\"'|-]*")
 
 
 def _structure(case: Case) -> frozenset[str] | None:
@@ -155,9 +163,9 @@ def _value(case: Case, value: Text) -> frozenset[str] | None:
         return frozenset({same})
     if reading := _read(case.reader, value, 0):
         return reading.letters
-    _, last = max(_statements(case, value, CUES), key=_end, default=(0, None))
+    last = max(_statements(case, value, CUES), key=_rank, default=None)
     letter = case.reader.texts.quoted(value.low, explicit=True)
-    return last.letters if last else frozenset({letter}) if letter else None
+    return last.reading.letters if last else frozenset({letter}) if letter else None
 
 
 def _read(reader: Reader, text: Text, pos: int, *, tight: bool = False) -> Reading | None:
@@ -167,24 +175,40 @@ def _read(reader: Reader, text: Text, pos: int, *, tight: bool = False) -> Readi
     return Reading(frozenset({word[0]}), word[1]) if word else reading
 
 
-def _end(statement: tuple[int, Reading]) -> int:
-    return statement[1].end
+class _Statement(NamedTuple):
+    """An explicit statement: where it starts, what it names, and whether it only supposes."""
+
+    start: int
+    reading: Reading
+    is_weak: bool
+
+
+def _rank(statement: _Statement) -> tuple[bool, int]:
+    return not statement.is_weak, statement.reading.end
 
 
 def _statement(case: Case) -> frozenset[str] | None:
     """Read the last explicit statement in the item's language, else in any other."""
     native = [code for code in CUES if code == case.language]
     for codes in (native, [code for code in CUES if code != case.language]):
-        start, last = max(_statements(case, case.text, codes), key=_end, default=(0, None))
+        last = max(_statements(case, case.text, codes), key=_rank, default=None)
         if last:
-            return None if case.is_cut and is_doubted(case.text, start, last.end) else last.letters
+            return None if _is_outdone(case, last) else last.reading.letters
     return None
+
+
+def _is_outdone(case: Case, statement: _Statement) -> bool:
+    """Say whether a text doubts its statement, or opens with a plainer answer."""
+    text, reader = case.text, case.reader
+    if case.is_cut and is_doubted(text, statement.start, statement.reading.end):
+        return True
+    return statement.is_weak and bool(opening_word(text, reader) or opening_line(text, reader))
 
 
 def _statements(
     case: Case, text: Text, codes: Iterable[str], *, guesses: bool = False
-) -> Iterator[tuple[int, Reading]]:
-    """Yield where each explicit statement starts and what it names.
+) -> Iterator[_Statement]:
+    """Yield each explicit statement.
 
     A guess ("is probably B") counts only in the last line of a text that was not cut off, unless
     it is guesses that are asked for.
@@ -192,17 +216,17 @@ def _statements(
     last_line = len(text.low) + 1 if case.is_cut else text.low.rfind("\n") + 1
     for cues in spoken(text, codes):
         found = [
-            (start, kind, _read(case.reader, text, end, tight=kind == "bare"))
+            (start, end, kind, _read(case.reader, text, end, tight=kind == "bare"))
             for start, end, kind in cues.openings(text)
         ]
         found += [
-            (match.start(), "tie", case.reader.before(text, *match.span(), cues.before))
+            (*match.span(), "tie", case.reader.before(text, *match.span(), cues.before))
             for match in cues.verdict.finditer(text.low)
         ]
-        for start, kind, reading in found:
+        for start, end, kind, reading in found:
             is_guess = kind == "guess" or (reading is not None and reading.is_guess)
             if reading and (is_guess == guesses or (is_guess and start >= last_line)):
-                yield start, reading
+                yield _Statement(start, reading, cues.is_weak(text, start, end))
 
 
 def _praise(case: Case) -> frozenset[str] | None:
@@ -214,7 +238,7 @@ def _praise(case: Case) -> frozenset[str] | None:
     text, read = case.text, case.reader.read
     found: list[Reading | None] = []
     if not case.is_cut:
-        found += [reading for _, reading in _statements(case, text, CUES, guesses=True)]
+        found += [said.reading for said in _statements(case, text, CUES, guesses=True)]
     for cues in spoken(text):
         for match in cues.praise.finditer(text.low):
             opening = match.start() - text.low.rfind("\n", 0, match.start())
@@ -230,44 +254,19 @@ def _praise(case: Case) -> frozenset[str] | None:
 
 
 def _word(case: Case) -> frozenset[str] | None:
-    """Read yes, no or maybe as the last line, else as the first word."""
-    low, texts = case.text.low, case.reader.texts
-    start = low.rfind("\n") + 1
-    word = texts.word_at(low, start)
-    if start and not (word and _REST.fullmatch(low, word[1])):
-        word = texts.word_at(low, 0)
-    return frozenset({word[0]}) if word else None
+    read = opening_word if case.is_cut else closing_word
+    return read(case.text, case.reader)
 
 
 def _line(case: Case) -> frozenset[str] | None:
-    """Read a last or first line that holds nothing but the answer."""
-    lines = [line for line in case.text.plain.split("\n") if line.strip()]
-    found = [_whole_line(case.reader, line) for line in lines[:1] + lines[-1:]]
-    labels = {case.reader.labels.get(x) for x in _LABEL.findall(case.text.plain)} - {None}
-    if len(labels) > 1:
-        found = [reading for reading in found if reading and not reading.has_text]
-        if case.reader.several and len(labels) < len(case.reader.texts.low):
-            every = [_whole_line(case.reader, line) for line in lines]
-            if all(every):
-                return frozenset[str]().union(*(reading.letters for reading in every if reading))
-    read = [reading for reading in found if reading]
-    return read[-1].letters if read else None
-
-
-def _whole_line(reader: Reader, line: str) -> Reading | None:
-    text = Text.of(line)
-    if text.low[:1].isdigit() and text.low[:1] not in reader.labels:
-        return None  # a digit is a position only where an answer is announced
-    reading = reader.read(text, 0, tight=True)
-    if reading is None and reader.texts.equal(text.low.rpartition("(")[0]):
-        reading = reader.in_brackets(text, 0)  # "Metformin (B)"
-    if reading is None or reading.is_guess or not _REST.fullmatch(text.low, reading.end):
-        return None
-    return reading
+    read = opening_line if case.is_cut else closing_line
+    return read(case.text, case.reader)
 
 
 def _text(case: Case) -> frozenset[str] | None:
     """Read the one option text in an explicit statement, in a line of its own, or at the end."""
+    if case.is_cut:
+        return None
     text, texts = case.text, case.reader.texts
     letter = None
     for cues in spoken(text):
@@ -294,4 +293,3 @@ _LADDER: dict[str, Callable[[Case], frozenset[str] | None]] = {
     "line": _line,
     "text": _text,
 }
-_WEAK = frozenset({"word", "line", "text"})
