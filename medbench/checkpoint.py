@@ -180,6 +180,13 @@ class Provenance:
         """Every split of every stage."""
         return tuple(one for stage in self.stages for one in stage.data)
 
+    @property
+    def texts(self) -> tuple[CorpusPart, ...]:
+        """What every stage read besides: texts that are no benchmark's, each once."""
+        found = (part for stage in self.stages for part in stage.corpus
+                 if part.source not in {one.as_texts for one in stage.data})  # fmt: skip
+        return tuple(dict.fromkeys(found))
+
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> Self:
         """Return what a JSON object says; keys that are not known are left out.

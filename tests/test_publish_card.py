@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard, parse_eval_result_entries
 from jsonschema import Draft7Validator
 
 from medbench import checkpoint as checkpoints
-from medbench.checkpoint import Trained, write_provenance
+from medbench.checkpoint import CorpusPart, Trained, write_provenance
 from medbench.errors import PublishError, ResultError
 from medbench.publish.card.again import score_commands
 from medbench.publish.card.card import model_card
@@ -142,6 +142,30 @@ def test_no_name_breaks_the_card(folder: Path, tmp_path: Path, name: str) -> Non
     assert card.text.count("\n#") == usual.text.count("\n#")
     assert card.data.get("license") != "mit" and "49 " not in card.text.partition("## Lim")[0]
     assert all(row.count(" |") >= 1 for row in card.text.splitlines() if row.startswith("| "))
+
+
+def test_texts_of_a_pretraining_are_named(folder: Path, tmp_path: Path) -> None:
+    made, other = checkpoints.read(folder), shutil.copytree(folder, tmp_path / "read")
+    books = CorpusPart(
+        source="my|books", use="sources", texts=2000, held_out=20, tokens=98765, sha256="ab" * 32
+    )
+    write_provenance(other, replace(made.provenance, data=(), corpus=(books,)))
+    found = subject(other)
+    text = model_card(found)
+    assert "no data that is known" not in text and "1,980 texts of my\\|books" in text
+    cells = ["my\\|books", "training", "2,000", "20", "98,765", "not known", "`abababababab`"]
+    row = next(row for row in text.splitlines() if row.startswith("| my"))
+    assert [cell.strip() for cell in row[1:-1].split(" |")] == cells
+    assert "my\\|books: their terms are not known to medbench\n" in text
+    assert ModelCard(text).data.license is None  # the gate was skipped
+    stated = replace(found.candidate, licence="cc-by-nc-4.0")
+    text = model_card(replace(found, candidate=stated))
+    assert "**cc-by-nc-4.0, as its publisher states**" in text
+    assert "not known to medbench, and the licence is the publisher's word" in text
+    assert ModelCard(text).data.license == "cc-by-nc-4.0"
+    both = shutil.copytree(folder, tmp_path / "both")
+    write_provenance(both, replace(made.provenance, corpus=(books,)))
+    assert "trained on mmedbench, 1,980 texts of my\\|books" in model_card(subject(both))
 
 
 def test_snippets_are_programs(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """What base and data ask for; unknown is unknown, and says so."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import pytest
 import yaml
 
 from medbench import paths
-from medbench.checkpoint import Base, Checkpoint, Provenance, Trained
+from medbench.checkpoint import Base, Checkpoint, CorpusPart, Provenance, Trained
 from medbench.data import DATASETS
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates import Finding
@@ -22,18 +24,23 @@ SIZES = {
 }  # fmt: skip
 
 
-def judged(
-    folder: Path, licence: str, names: list[tuple[str, str]], stated: str = "", use: str = "mixture"
-) -> Finding:
-    """Return the finding of a model with such a base and such data."""
+def trained(
+    names: Sequence[tuple[str, str]] = (), use: str = "mixture", **changes: Any
+) -> Provenance:
+    """Return where a checkpoint with such a base and such data comes from."""
     facts: dict[str, Any] = dict.fromkeys(Provenance.__dataclass_fields__)
     data = (Trained(*name, "train", "letters", use, "Hub", 10, "0" * 64) for name in names)
-    facts |= {"base": Base("org/base", "main", None, ""), "data": tuple(data)}
+    facts |= {"base": Base("org/base", "main", None, ""), "data": tuple(data), "corpus": ()}
+    return Provenance(**facts | changes)
+
+
+def judged(folder: Path, licence: str, provenance: Provenance, stated: str = "") -> Finding:
+    """Return the finding of a checkpoint whose base has such a licence."""
     model = {"id": "org/base", "facts": {**SIZES, "licence": licence}}
     mixture = [{"benchmark": "usmle"}]
     recipe = {"model": model, "data": {"mixture": mixture}, "training": {"epochs": 1}}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
-    return check(Candidate(Checkpoint(folder, True, Provenance(**facts)), licence=stated))
+    return check(Candidate(Checkpoint(folder, True, provenance), licence=stated))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +72,7 @@ def judged(
 def test_verdicts(
     tmp_path: Path, base: str, names: list[tuple[str, str]], stated: str, licence: str, faults: Any
 ) -> None:
-    found = judged(tmp_path, base, names, stated)
+    found = judged(tmp_path, base, trained(names), stated)
     assert found.passed == (not faults)
     assert found.facts["licence"] == licence
     told = found.report.splitlines()[-len(faults) :] if faults else []
@@ -73,29 +80,48 @@ def test_verdicts(
 
 
 def test_held_out_rows_bind_nobody(tmp_path: Path) -> None:
-    found = judged(tmp_path, "apache-2.0", [CHINESE], use="validation")
+    found = judged(tmp_path, "apache-2.0", trained([CHINESE], "validation"))
     assert found.facts["licence"] == "apache-2.0" and found.facts["commercial"]
+
+
+BOOKS = CorpusPart(source="books", use="sources", texts=9, held_out=1, tokens=90, sha256="0" * 64)
+CONTEXTS = replace(BOOKS, source="usmle train letters")
+
+
+@pytest.mark.parametrize("stage", ["this", "an earlier one"])
+def test_nobody_knows_what_texts_ask_for(tmp_path: Path, stage: str) -> None:
+    found = trained([USMLE], corpus=(BOOKS, CONTEXTS))
+    if stage != "this":
+        found = trained([PUBMED], start=found)
+    refused = judged(tmp_path, "apache-2.0", found)
+    assert (refused.passed, refused.facts["licence"]) == (False, "")
+    (line,) = [one for one in refused.report.splitlines() if "nothing says" in one]
+    assert line.startswith("texts of books: nothing says under which licences they are; find out")
+    assert "--licence" in line and "letters" not in refused.report
+    stated = judged(tmp_path, "apache-2.0", found, "cc-by-nc-4.0")
+    assert (stated.passed, stated.facts["licence"]) == (True, "cc-by-nc-4.0")
+    assert "what the texts ask for is not known" in stated.report
+    bound = stated.facts["bound"]
+    assert bound["texts of books"] == "" and bound["org/base"] == "apache-2.0"
 
 
 def test_two_licences_that_each_want_to_be_the_only_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
     shared = replace(DATASETS[CHINESE], licence="cc-by-nc-sa-4.0")
     monkeypatch.setitem(DATASETS, CHINESE, shared)
-    found = judged(tmp_path, "llama3.2", [CHINESE])
+    found = judged(tmp_path, "llama3.2", trained([CHINESE]))
     assert not found.passed
     assert "asks for its own licence: one model cannot be under all" in found.report
 
 
 def test_what_the_report_tells(tmp_path: Path) -> None:
-    report = judged(tmp_path, "llama3.2", [CHINESE]).report
+    report = judged(tmp_path, "llama3.2", trained([CHINESE])).report
     assert "org/base: llama3.2 (https://www.llama.com/llama3_2/license/)" in report
     assert "the model's name begins with 'Llama'" in report
     assert "the card says: Built with Llama. Llama 3.2 is licensed" in report
     assert "no commercial use: the card says so" in report
-    assert "--licence" in judged(tmp_path, "", []).report
+    assert "--licence" in judged(tmp_path, "", trained()).report
 
 
 def test_the_name_that_llama_asks_for() -> None:

@@ -41,7 +41,7 @@ class Terms:
     """What binds one model."""
 
     binding: tuple[Licence, ...]
-    """The licences that cover all of it; none: the base's is not known."""
+    """The licences that cover all of it; none: the base's, or that of some data, is not known."""
     base: Licence | None
     """None: it is not stated, or not in our table."""
     data: tuple[Licence, ...]
@@ -83,15 +83,15 @@ def terms(base: str, data: Iterable[str]) -> Terms:
 
     Args:
         base: the base's licence; empty: not stated.
-        data: licences of the training data.
+        data: licences of the training data; empty: not known.
     """
     table = known_licences()
     stated = list(dict.fromkeys(data))
     own, found = table.get(base), tuple(table[one] for one in stated if one in table)
-    unknown = tuple(one for one in [*filter(None, [base]), *stated] if one not in table)
+    unknown = tuple(one for one in filter(None, [base, *stated]) if one not in table)
     strict = [one for one in found if not one.commercial or one.alike]
-    if own is None:
-        return Terms((), None, found, unknown)
+    if own is None or "" in stated:
+        return Terms((), own, found, unknown)
     if not own.commercial:
         strict = [one for one in strict if one.alike]  # the base forbids the same by itself
     keeps_own = own.alike or not own.commercial or not strict

@@ -235,7 +235,7 @@ def notes(subject: Subject) -> Iterator[str]:
         yield "no --base-results: the card cannot tell whether training helped"
     if not all(row.is_published for row in subject.scores.rows):
         yield "scores on the packaged sample are marked in the card, and in no machine's record"
-    if subject.terms.id is None:
+    if subject.terms.base is None:
         yield "the base's licence is not known: the card has none; model.facts.licence states it"
     if not subject.has_curve:
         yield f"there is no {CURVE}.png: the card has no picture of the training"

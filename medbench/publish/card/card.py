@@ -125,6 +125,7 @@ def summary(subject: Subject) -> str:
         "whole": f"{link}, all of whose weights were trained further",
     }[kind(subject)]
     names = list(dict.fromkeys(one.benchmark for one in subject.mixture))
+    names += [f"{one.texts - one.held_out:,} texts of {one.source}" for one in run.texts]
     data = ", ".join(map(escaped, names)) or "no data that is known"
     return (
         f"{what}, at the revision `{base.revision}`. It was trained on {data} with "
@@ -147,6 +148,11 @@ def licence_text(subject: Subject) -> str:
         lines.append("- commercial use is forbidden by at least one of them")
     lines += [f"- {one.notice}" for one in (terms.base, *terms.data) if one and one.notice]
     stated = subject.candidate.licence
+    lines += [
+        f"- texts of {escaped(one.source)}: their terms are not known to medbench"
+        + (", and the licence is the publisher's word" if stated else "")
+        for one in subject.candidate.checkpoint.provenance.texts
+    ]
     name = f"{stated}, as its publisher states" if stated else terms.name
     named = f"**{escaped(name)}**\n\n" if name else ""
     return named + "\n".join(lines)

@@ -1,7 +1,8 @@
 """The card's tables of the training: what was done, on what, with what."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from medbench.checkpoint import CorpusPart
 from medbench.data.datasets import DATASETS
 from medbench.publish.card.energy import most_energy
 from medbench.publish.card.markdown import escaped, table
@@ -89,6 +90,26 @@ def duration(seconds: float) -> str:
 
 def data_table(subject: Subject) -> str:
     """Return what was trained and held out on, with digests and licences."""
+    run = subject.candidate.checkpoint.provenance
+    tables = [rows_table(subject)] if run.learnt_from or not run.texts else []
+    return "\n\n".join([*tables, texts_table(run.texts)] if run.texts else tables)
+
+
+def texts_table(texts: Sequence[CorpusPart]) -> str:
+    """Return the texts of continued pre-trainings."""
+    uses = {"sources": "training", "general": "general text, read again"}
+    rows = [
+        (escaped(one.source), uses.get(one.use, escaped(one.use)), f"{one.texts:,}",
+         f"{one.held_out:,}", f"{one.tokens:,}", "not known",
+         f"`{one.sha256[:12]}`" if one.sha256.isalnum() else "")
+        for one in texts
+    ]  # fmt: skip
+    headers = ("texts", "for", "number", "held out", "tokens", "licence", "SHA-256")
+    return table(headers, rows, right=("number", "held out", "tokens"))
+
+
+def rows_table(subject: Subject) -> str:
+    """Return the rows of benchmarks."""
     rows = []
     for one in subject.candidate.checkpoint.provenance.learnt_from:
         known = DATASETS.get((one.benchmark, one.subset))

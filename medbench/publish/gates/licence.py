@@ -4,8 +4,9 @@ Whether a model is bound by the licence of the data that it saw is disputed; her
 since that wrongs nobody. This is a table, not a lawyer's advice.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from medbench.checkpoint import CorpusPart
 from medbench.data import dataset
 from medbench.publish.candidate import Candidate
 from medbench.publish.gates.finding import Finding
@@ -15,8 +16,12 @@ from medbench.recipe import load
 __all__ = ["check"]
 
 WAY_OUT = "read its card, and say with --licence under which licence the model may be published"
+OF_TEXTS = (
+    "find out what they ask for, and say with --licence under which licence the model may be "
+    "published"
+)
 Bound = dict[str, str]
-"""The base, then data → licence, by the Hub's id; empty: unknown."""
+"""The base, then data → licence, by the Hub's id, then texts; empty: unknown."""
 
 
 def check(candidate: Candidate) -> Finding:
@@ -24,7 +29,8 @@ def check(candidate: Candidate) -> Finding:
     bound, stated, table = binding(candidate), candidate.licence, known_licences()
     base, *data = bound.values()
     found = terms(base, data)
-    faults = [*(misused(bound, stated) if stated else unknown(bound))]
+    texts = {named(part) for part in candidate.checkpoint.provenance.texts}
+    faults = [*(misused(bound, stated) if stated else unknown(bound, texts))]
     licence = stated or ("" if faults else found.id or "")
     lines = []
     for what, one in bound.items():
@@ -32,6 +38,8 @@ def check(candidate: Candidate) -> Finding:
         lines.append(f"{what}: {one or 'licence unknown'}{where}")
     if licence:
         lines.append(f"to be published under: {stated or found.name}")
+    if texts and stated:
+        lines.append("the card says: what the texts ask for is not known, and the licence stated")
     if not found.commercial:
         lines.append("no commercial use: the card says so")
     known = [table[one] for one in dict.fromkeys(bound.values()) if one in table]
@@ -49,7 +57,7 @@ def check(candidate: Candidate) -> Finding:
 
 
 def binding(candidate: Candidate) -> Bound:
-    """Return the base and the data of the mixture with their licences."""
+    """Return the base, the data of the mixture, and other texts that were read, with licences."""
     checkpoint = candidate.checkpoint
     facts = load(checkpoint.recipe).model.facts
     stated = facts.licence if facts else ""
@@ -58,14 +66,21 @@ def binding(candidate: Candidate) -> Bound:
         if one.use == "mixture":
             known = dataset(one.benchmark, one.subset)
             found[known.repo] = known.licence
-    return found
+    return found | {named(part): "" for part in checkpoint.provenance.texts}
 
 
-def unknown(bound: Bound) -> Iterator[str]:
+def named(part: CorpusPart) -> str:
+    """Return what texts are called."""
+    return f"texts of {part.source}"
+
+
+def unknown(bound: Bound, texts: Collection[str]) -> Iterator[str]:
     """Yield what nobody knows, and licences that do not go together."""
     table = known_licences()
     for what, licence in bound.items():
-        if not licence:
+        if what in texts:
+            yield f"{what}: nothing says under which licences they are; {OF_TEXTS}"
+        elif not licence:
             yield f"{what}: its licence is unknown; {WAY_OUT}"
         elif licence not in table:
             yield f"{what}: what {licence} asks for is unknown; {WAY_OUT}"

@@ -109,11 +109,8 @@ def training_rows(candidate: Candidate) -> list[Question]:
 
 def texts(candidate: Candidate) -> Iterator[str]:
     """Yield a line for each corpus of a pre-training whose texts lie with who trained."""
-    for stage in candidate.checkpoint.provenance.stages:
-        known = {one.as_texts for one in stage.data}
-        for part in stage.corpus:
-            if part.source not in known:
-                yield f"{part.texts:,} texts of {part.source} were read too, and are not compared"
+    for part in candidate.checkpoint.provenance.texts:
+        yield f"{part.texts:,} texts of {part.source} were read too, and are not compared"
 
 
 def scored(runs: Sequence[Measured]) -> list[Name]:
