@@ -13,7 +13,8 @@ __all__ = ["leaks", "portable", "sanitized", "shortened"]
 
 LETTER = r"""(?:[^\s/\\'"`,;|<>\[\]{}()=:]|\\[ ]|=(?![~/])|:(?![\s/\\]|$))"""
 """Of a name in the middle of a text: what ends it there is what ends a word or a value."""
-WORD = rf"{LETTER}+"
+WORD = rf"{LETTER}{{1,255}}"
+"""A file's name is no longer, and a search for one ends."""
 WORDS = rf"{WORD}(?:\ +{WORD})*"
 SCHEME = r"(?:file:(?://[\w.-]*)?)?"
 QUOTE = r"""(?<=['"`])(?<![\w.!?)}\]]['"`])"""
