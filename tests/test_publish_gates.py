@@ -15,6 +15,8 @@ from medbench.publish.candidate import Candidate
 from medbench.publish.gates import GATES, Finding, alive, equivalent, run_gates, stop
 from medbench.publish.gates.equivalent import Report, look_at_4_bits, same
 from medbench.publish.gates.forms import Forms, Reading
+from medbench.publish.push import Order, as_published
+from medbench.publish.remote import Place
 from tests.adapted_models import ATTENTION, TIED_WARNING
 from tests.gate_cases import adapter, whole
 from tests.training_runs import run, write_recipe
@@ -60,6 +62,16 @@ def test_a_trained_adapter_passes_every_gate(learnt: Candidate) -> None:
     same = facts["equivalent"]["merged"]
     assert same["passed"] and same["distance"] < 1e-4 and same["letters"] == 1
     assert facts["equivalent"]["4-bit"]["cost"] > 0
+
+
+def test_what_was_learnt_is_in_the_merged_model(learnt: Candidate) -> None:
+    asked = Order(candidate=learnt, place=Place(repo="me/x"), merged=True)
+    with as_published(asked) as made, few(made.candidate) as forms:
+        assert not made.candidate.checkpoint.is_adapter
+        assert alive.check(forms).passed and stop.check(forms).passed
+        report = Report(forms)
+        equivalent.look_at_merged(report)
+    assert report.passed and not made.candidate.checkpoint.path.exists()
 
 
 def change(candidate: Candidate, folder: Path, values: Any) -> Candidate:
