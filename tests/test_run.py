@@ -3,12 +3,14 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medbench.cli import main
+from medbench.engine.generation import tell_cut
 from medbench.engine.run import Run, check
 from medbench.errors import ModelError
 
@@ -106,6 +108,38 @@ def test_lm_evals_own_class(capsys: Any, tiny_model: Path, tmp_path: Path) -> No
     assert end.endswith(".json\n")
     (facts,) = tmp_path.glob("*/medbench_*.json")
     assert json.loads(facts.read_text("utf-8"))["engine"] == "stock"
+
+
+def test_prompts_that_do_not_fit_are_told_once_and_counted(
+    capsys: Any,
+    caplog: pytest.LogCaptureFixture,
+    narrow_model: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    tell_cut.cache_clear()
+    tasks = ("--tasks", "kormedmcqa-cot_doctor,usmle")  # 4136, 4230, 4138 tokens; 440, 401, 398
+    evaluate(capsys, narrow_model(4138 + 8), tmp_path / "long", *tasks)
+    told = [one.message for one in caplog.records if one.name == tell_cut.__module__]
+    start = "kormedmcqa-cot_doctor: 1 of 3 prompts do not fit into the model's 4,146 tokens"
+    assert [one[: len(start)] for one in told] == [start]
+    (facts,) = tmp_path.glob("long/*/medbench_*.json")
+    found = json.loads(facts.read_text("utf-8"))["tasks"]
+    cut = {task: one["cut_prompts"] for task, one in found.items()}
+    assert cut == {"kormedmcqa-cot_doctor": 1, "usmle": 0}
+
+
+def test_options_that_do_not_fit_are_counted_as_lm_eval_cuts_them(
+    capsys: Any,
+    caplog: pytest.LogCaptureFixture,
+    narrow_model: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    tell_cut.cache_clear()
+    evaluate(capsys, narrow_model(400), tmp_path / "long", "--tasks", "usmle")
+    told = [one.message for one in caplog.records]
+    assert sum("usmle: 2 of 3 prompts do not fit" in one for one in told) == 1
+    by_lm_eval = [one for one in told if "exceeds model's maximum length" in one]
+    assert len(by_lm_eval) == 2, told
 
 
 def test_strict_answers_do_not_depend_on_batches(

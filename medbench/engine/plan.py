@@ -11,10 +11,18 @@ from typing import Any
 from lm_eval.tasks import TaskManager
 
 from medbench import paths
+from medbench.engine.run import Run
 from medbench.errors import DataError, MedbenchError, ModelError, TaskError
 from medbench.scoring.protocols import protocol
 
-__all__ = ["load_tasks", "load_tokenizer", "resolve", "task_manager", "uses_chat_template"]
+__all__ = [
+    "context_length",
+    "load_tasks",
+    "load_tokenizer",
+    "resolve",
+    "task_manager",
+    "uses_chat_template",
+]
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +105,25 @@ def load_tokenizer(name: str, *, revision: str = "main", trust_remote_code: bool
             f"no tokenizer for {name!r}: {reason}. A local model folder or a Hub id that can be "
             "reached is needed; `medbench path smollm2` gives a small real model"
         ) from error
+
+
+def context_length(run: Run, tokenizer: Any) -> int | None:
+    """Return how many tokens the model reads at once, by lm-eval's rule; None: a server knows.
+
+    What is wrong with the model's description is told by whoever loads the model.
+    """
+    from lm_eval.models.utils import resolve_max_length
+    from transformers import AutoConfig
+
+    if run.backend == "openai":
+        return None
+    try:
+        config = AutoConfig.from_pretrained(
+            run.model, revision=run.revision, trust_remote_code=run.trust_remote_code
+        )
+    except (OSError, ValueError):
+        return None
+    return int(resolve_max_length(config, tokenizer))
 
 
 def uses_chat_template(choice: str, tokenizer: Any, tasks: dict[str, Any]) -> bool:
