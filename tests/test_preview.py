@@ -13,7 +13,7 @@ from medbench.engine.evaluate import dry_run, evaluate
 from medbench.engine.plan import load_tasks, load_tokenizer, task_manager
 from medbench.engine.preview import Preview, count_tokens, preview, visible
 from medbench.engine.run import Run
-from medbench.errors import ModelError
+from medbench.errors import ModelError, TaskError
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def previews(folder: Path, *tasks: str, **settings: Any) -> dict[str, Preview]:
         ("pubmedqa-letters", {}, (12, 12 * 3, 0)),
         ("kormedmcqa-cot_doctor", {}, (6, 6, 5)),
         ("kormedmcqa-cot_doctor", {"num_fewshot": 1, "limit": 100}, (6, 6, 1)),
-        ("usmle-cot", {"num_fewshot": 3}, (12, 12, 0)),  # the task allows no shots
+        ("usmle-cot", {"num_fewshot": 0}, (12, 12, 0)),
     ],
 )
 def test_counts(
@@ -46,6 +46,13 @@ def test_counts(
     one = previews(weightless, task, **settings)[task]
     assert (one.documents, one.requests, one.shots) == counts
     assert len(one.continuations) == (0 if counts[0] == counts[1] else counts[1] // counts[0])
+
+
+def test_examples_for_tasks_that_take_none_are_refused(weightless: Path) -> None:
+    tasks = ("usmle", "usmle-cot", "kormedmcqa-cot_doctor", "careqa-flowertune_en")
+    told = r"--num-fewshot 3: usmle-cot, careqa-flowertune_en take no examples"
+    with pytest.raises(TaskError, match=told):
+        dry_run(Run(str(weightless), tasks, num_fewshot=3))
 
 
 def test_groups_are_shown_task_by_task(weightless: Path) -> None:

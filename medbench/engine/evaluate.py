@@ -62,6 +62,8 @@ class Work:
         manager = plan.task_manager()
         names = plan.resolve(run.tasks, manager)
         tasks = plan.load_tasks(names, manager)
+        shots = {name: task.get_config("num_fewshot") for name, task in tasks.items()}
+        plan.check_shots(shots, run.num_fewshot)
         names.sort(key=lambda name: not isinstance(tasks.get(name), TwoPasses))  # texts come first
         tokenizer = plan.load_tokenizer(
             run.tokenizer or run.model,

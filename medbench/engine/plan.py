@@ -5,7 +5,7 @@ Nothing here needs weights. Every fault of every task is found and told before a
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lm_eval.tasks import TaskManager
@@ -16,6 +16,7 @@ from medbench.errors import DataError, MedbenchError, ModelError, TaskError
 from medbench.scoring.protocols import protocol
 
 __all__ = [
+    "check_shots",
     "context_length",
     "load_tasks",
     "load_tokenizer",
@@ -80,6 +81,25 @@ def load_tasks(names: Sequence[str], manager: TaskManager) -> dict[str, Any]:
     if faults:
         raise DataError("\n".join(dict.fromkeys(str(fault) for fault in faults)))
     return loaded
+
+
+def check_shots(own: Mapping[str, int | None], num_fewshot: int | None) -> None:
+    """Refuse examples for tasks that take none: lm-eval would leave them out in silence.
+
+    Args:
+        own: Each task and the number of examples in its YAML; None: it has none there.
+        num_fewshot: What is asked for; None: as the tasks say.
+
+    Raises:
+        TaskError: the tasks whose number is fixed at 0.
+    """
+    fixed = [name for name, number in own.items() if number == 0]
+    if num_fewshot and fixed:
+        raise TaskError(
+            f"--num-fewshot {num_fewshot}: {', '.join(fixed)} "
+            f"{'take' if len(fixed) > 1 else 'takes'} no examples (num_fewshot: 0 in the task's "
+            "YAML); run without the option, or other tasks"
+        )
 
 
 def is_no_metadata_hint(record: logging.LogRecord) -> bool:

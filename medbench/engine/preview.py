@@ -66,8 +66,7 @@ def preview(
         return render_chat(tokenizer, messages, add_generation_prompt)
 
     for name, task in tasks.items():
-        default = task.get_config("num_fewshot")
-        shots = (default or 0) if num_fewshot is None or default == 0 else num_fewshot
+        shots = (task.get_config("num_fewshot") or 0) if num_fewshot is None else num_fewshot
         task.set_config(key="num_fewshot", value=shots)
         if gen_kwargs and task.get_config("output_type") == "generate_until":
             given = simple_parse_args_string(gen_kwargs)
