@@ -202,7 +202,7 @@ def _is_of(group: Score, members: Sequence[Score]) -> bool:
 def _mean(
     members: Sequence[Score], groups: Sequence[Score], marks: Sequence[Mapping[str, float]]
 ) -> Cell:
-    """Return the mean that lm-eval wrote, else ours."""
+    """Return the mean that lm-eval wrote, else ours; marks are weighed as the value is."""
     values, sizes = [s.value for s in members], [s.n for s in members]
     errors = [_stderr(s) for s in members]
     macro = macro_mean(values, [error or 0.0 for error in errors])
@@ -219,7 +219,8 @@ def _mean(
     )
     interval = (macro.low, macro.high) if score.stderr else _interval(score)
     shared = [mark for mark in MARKS if all(mark in own for own in marks)]
-    means = {mark: sum(own[mark] for own in marks) / len(marks) for mark in shared}
+    weights = [1] * len(members) if is_macro else sizes
+    means = {mark: weighted_mean([own[mark] for own in marks], weights) for mark in shared}
     return Cell(score, interval, means)
 
 
