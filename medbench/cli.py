@@ -108,11 +108,11 @@ def add_eval(command: argparse.ArgumentParser) -> None:
     add("--chat-template", choices=("auto", "on", "off"), default="auto",
         help="auto, the default: as in training, else on where there is one")  # fmt: skip
     add("--gen-kwargs", metavar="A=1,B=2", help="override generation settings")
-    add("--batch-size", default="8", metavar="N", help="texts at once, or auto; default: 8")
-    add("--device", help="cpu, cuda, cuda:1, mps; default: what there is")
+    add("--batch-size", metavar="N", help="texts at once (hf, openai), or auto; default: 8")
+    add("--device", help="cpu, cuda, cuda:1, mps (hf); default: what there is")
     add("--batch-tokens", type=int, metavar="N", help="tokens of one forward pass (hf)")
     add("--strict", action="store_true", help="answers independent of batches and order (hf)")
-    add("--dtype", default="auto", help="float32, bfloat16, float16; default: as saved")
+    add("--dtype", default="auto", help="float32, bfloat16, float16 (hf, vllm); default: as saved")
     add("--base-url", metavar="URL", help="server of --backend openai, up to /v1")
     add("--tokenizer", metavar="PATH_OR_REPO", help="default: the model's (openai: needed)")
     add("--revision", default="main", help="the model's branch, tag or commit on the Hub")

@@ -1,8 +1,9 @@
 """What tests share: the packaged sample as the source of rows, tiny models, a Hub, a browser."""
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,20 @@ def wide_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_model(
         tmp_path_factory.mktemp("models") / "wide", hidden_size=128, intermediate_size=256
     )
+
+
+@pytest.fixture
+def narrow_model(tiny_model: Path, tmp_path: Path) -> Callable[[int], Path]:
+    """The tiny model, made to read only so many tokens at once."""
+
+    def made(context: int) -> Path:
+        folder = Path(shutil.copytree(tiny_model, tmp_path / "narrow"))
+        config = folder / "config.json"
+        settings = json.loads(config.read_text("utf-8")) | {"max_position_embeddings": context}
+        config.write_text(json.dumps(settings), "utf-8")
+        return folder
+
+    return made
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

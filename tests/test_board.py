@@ -88,11 +88,24 @@ def test_the_mean_of_languages_is_macro(tmp_path: Path) -> None:
     assert cell.interval == pytest.approx((0.35 - half, 0.35 + half))
 
 
-def test_a_mean_of_nothing_right_is_not_certain(tmp_path: Path) -> None:
-    run(tmp_path, dict.fromkeys(MMEDBENCH, 0.0))
+@pytest.mark.parametrize("extreme", [0.0, 1.0])
+@pytest.mark.parametrize("others", [0.5, None])
+@pytest.mark.parametrize("told", [0.0, "N/A"])
+def test_a_set_without_right_or_wrong_answers_is_not_certain(
+    tmp_path: Path, extreme: float, others: float | None, told: float | str
+) -> None:
+    run(tmp_path, {name: extreme if others is None else others for name in MMEDBENCH})
+    (path,) = tmp_path.iterdir()
+    content = json.loads(path.read_text("utf-8"))
+    content["results"][MMEDBENCH[0]] |= {"acc,none": extreme, "acc_stderr,none": told}
+    path.write_text(json.dumps(content), "utf-8")
+    low, high = wilson(100 * extreme, 100)
+    square = ((high - low) / 2) ** 2
+    half = (square + 5 * (square if others is None else 1.959964**2 * 0.25 / 100)) ** 0.5 / 6
     cell = mean(tmp_path, "MMedBench")
     assert cell is not None
-    assert cell.interval == wilson(0, 600)
+    value = cell.score.value
+    assert cell.interval == pytest.approx((max(0, value - half), min(1, value + half)))
 
 
 def test_the_mean_of_exams_is_weighted(tmp_path: Path) -> None:

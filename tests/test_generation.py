@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from medbench import data
-from medbench.engine.generation import FinishReason, GeneratesBatches, Settings
+from medbench.engine.generation import FinishReason, GeneratesBatches, Settings, tell_cut
 from medbench.engine.hf import MedbenchHF
 from medbench.engine.processors import chooser
 from medbench.errors import ModelError
@@ -98,6 +98,27 @@ def test_long_prompts_are_cut_from_the_left(
 ) -> None:
     request = ask("abcdefghijklmnopqrst", {"prompt_tokens": limit}, **arguments)
     assert batches(Echo(), [request]) == [[kept]]
+
+
+def test_cut_prompts_are_told_but_for_a_protocols_own_cut(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    tell_cut.cache_clear()
+    long, protocols = "abcdefghijklmnopqrst", {"prompt_tokens": 16}
+    requests = [ask(long), ask(long[4:]), ask(long[3:]), ask(long, protocols)]
+    requests += [ask(long, protocols), ask(long, {"prompt_tokens": 17})]
+    names = ["a", "a", "a", "a", "b", "c"]
+    for request, name in zip(requests, names, strict=True):
+        request.task_name = name
+    for _ in range(2):
+        assert {len(text) for texts in batches(Echo(), requests) for text in texts} == {16}
+    told = [
+        one.message.partition(" do not fit into the model's 20 tokens") for one in caplog.records
+    ]
+    assert [one[:2] for one in told] == [
+        ("a: 2 of 4 prompts", " do not fit into the model's 20 tokens"),
+        ("c: 1 of 1 prompts", " do not fit into the model's 20 tokens"),
+    ]
 
 
 def test_no_room_for_a_prompt() -> None:

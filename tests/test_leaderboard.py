@@ -207,6 +207,15 @@ def test_runs_without_samples_are_noted(tmp_path: Path) -> None:
     ]
 
 
+def test_cut_prompts_are_noted(tmp_path: Path) -> None:
+    cut = {"cut_prompts": 3}
+    path = run(tmp_path / "runs", lambda r, f, s: f["tasks"]["pubmedqa-letters"].update(cut))
+    _, notes = add([path], tmp_path / "board")
+    assert [note.partition(": ")[2] for note in notes] == [
+        "pubmedqa-letters: 3 prompts did not fit and lost their beginning"
+    ]
+
+
 @pytest.mark.parametrize("content", [b"\x1f\x8b", b"no gzip", gzip.compress(b"{}\n", mtime=0)])
 def test_broken_samples_are_named(tmp_path: Path, content: bytes) -> None:
     path = run(tmp_path / "runs", lambda r, f, s: s.clear())

@@ -254,6 +254,10 @@ def test_two_runs_do_not_meet(recipes: Path, tmp_path: Path, capfd: Any) -> None
         (["nowhere"], "there is no recipe nowhere"),
         (["limit=3"], "name a recipe or a folder of recipes"),
         (["FOLDER", "evaluation.tasks=[usml]"], "unknown task: 'usml' (did you mean usmle"),
+        (
+            ["FOLDER", "evaluation.tasks=[usmle, usmle-cot]", "evaluation.num_fewshot=2"],
+            "usmle-cot takes no examples",
+        ),
         (["FOLDER", "quantisation=3"], "quantisation: no such key"),
         (["FOLDER/base.yaml", "training.seed=3"], "training.seed: changes nothing"),
     ],

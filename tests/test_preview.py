@@ -2,16 +2,18 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from medbench.cli import main
-from medbench.engine.evaluate import dry_run
+from medbench.engine.evaluate import dry_run, evaluate
 from medbench.engine.plan import load_tasks, load_tokenizer, task_manager
 from medbench.engine.preview import Preview, count_tokens, preview, visible
 from medbench.engine.run import Run
+from medbench.errors import ModelError, TaskError
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def weightless(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def previews(folder: Path, *tasks: str, **settings: Any) -> dict[str, Preview]:
-    found, _ = dry_run(Run(str(folder), tasks, **settings))
+    found, *_ = dry_run(Run(str(folder), tasks, **settings))
     return {one.task: one for one in found}
 
 
@@ -35,7 +37,7 @@ def previews(folder: Path, *tasks: str, **settings: Any) -> dict[str, Preview]:
         ("pubmedqa-letters", {}, (12, 12 * 3, 0)),
         ("kormedmcqa-cot_doctor", {}, (6, 6, 5)),
         ("kormedmcqa-cot_doctor", {"num_fewshot": 1, "limit": 100}, (6, 6, 1)),
-        ("usmle-cot", {"num_fewshot": 3}, (12, 12, 0)),  # the task allows no shots
+        ("usmle-cot", {"num_fewshot": 0}, (12, 12, 0)),
     ],
 )
 def test_counts(
@@ -44,6 +46,13 @@ def test_counts(
     one = previews(weightless, task, **settings)[task]
     assert (one.documents, one.requests, one.shots) == counts
     assert len(one.continuations) == (0 if counts[0] == counts[1] else counts[1] // counts[0])
+
+
+def test_examples_for_tasks_that_take_none_are_refused(weightless: Path) -> None:
+    tasks = ("usmle", "usmle-cot", "kormedmcqa-cot_doctor", "careqa-flowertune_en")
+    told = r"--num-fewshot 3: usmle-cot, careqa-flowertune_en take no examples"
+    with pytest.raises(TaskError, match=told):
+        dry_run(Run(str(weightless), tasks, num_fewshot=3))
 
 
 def test_groups_are_shown_task_by_task(weightless: Path) -> None:
@@ -66,9 +75,51 @@ def test_tokens_are_those_of_all_requests(weightless: Path) -> None:
         for instance in instances
         for text in instance.args
     ]
-    assert one.tokens == count_tokens(tokenizer, instances) == sum(lengths)
+    assert one.tokens == count_tokens(tokenizer, instances)[0] == sum(lengths)
     assert len(lengths) == 2 * one.requests
     assert one.prompt == tokenizer.encode(instances[0].args[0])
+
+
+@pytest.mark.parametrize(
+    ("task", "context", "cut"),
+    [
+        ("usmle", 440, 0),
+        ("usmle", 401, 1),
+        ("usmle", 400, 2),
+        ("kormedmcqa-cot_doctor", 4230 + 1024, 0),
+        ("kormedmcqa-cot_doctor", 4229 + 1024, 1),
+        ("kormedmcqa-cot_doctor", 2000, 3),
+        ("kormedmcqa-sllm_doctor", 640 + 512, 2),
+    ],
+)
+def test_prompts_that_do_not_fit(weightless: Path, task: str, context: int, cut: int) -> None:
+    one = previews(weightless, task, limit=3)[task]
+    lengths = {"usmle": [440, 401, 398], "kormedmcqa-sllm_doctor": [640, 734, 641]}
+    assert one.lengths == lengths.get(task, [4136, 4230, 4138])
+    assert one.cut(context) == cut
+
+
+def test_a_protocols_own_cut_is_none_of_the_models(weightless: Path) -> None:
+    tasks = load_tasks(["kormedmcqa-sllm_doctor"], task_manager())
+    docs = tasks["kormedmcqa-sllm_doctor"].dataset["test"]
+    tasks["kormedmcqa-sllm_doctor"].dataset["test"] = docs.map(lambda _: {"prompt_tokens": 300})
+    tokenizer = load_tokenizer(str(weightless))
+    (one,) = preview(tasks, tokenizer, chat=False, limit=2, num_fewshot=None)
+    assert (one.lengths, one.cut(300 + 512), one.cut(299 + 512)) == ([300, 300], 0, 2)
+
+
+def test_an_answer_without_room_for_a_prompt_needs_no_weights(
+    weightless: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"gen_kwargs": "max_gen_toks=9999", "output": tmp_path}
+    with pytest.raises(ModelError, match=r"max_gen_toks=9999 leaves no room .* 8192 tokens"):
+        evaluate(Run(str(weightless), ("usmle-cot",), **settings))
+
+
+def test_chosen_questions_and_settings_of_generation(weightless: Path) -> None:
+    items = {"usmle": (1, 5), "usmle-cot": (2,)}
+    found = previews(weightless, *items, items=items, gen_kwargs="max_gen_toks=9")
+    assert [(one.lengths, one.answer) for one in found.values()] == [([401, 331], 0), ([486], 9)]
 
 
 def test_the_prompt_is_what_the_model_would_read(weightless: Path) -> None:
@@ -91,9 +142,11 @@ def test_special_tokens_stand_out(weightless: Path) -> None:
     assert visible(tokenizer.encode("Why?"), tokenizer).plain == "<s>Why?"
 
 
-def test_command(weightless: Path, tmp_path: Path, capsys: Any) -> None:
+def test_command(narrow_model: Callable[[int], Path], tmp_path: Path, capsys: Any) -> None:
+    model = narrow_model(3469 + 1024)
+    (model / "model.safetensors").unlink()
     tasks = "mmedbench_french,kormedmcqa-cot_nurse"
-    line = f"eval {weightless} --tasks {tasks} --dry-run --limit 2 --output {tmp_path}/out"
+    line = f"eval {model} --tasks {tasks} --dry-run --limit 2 --output {tmp_path}/out"
     main(line.split())
     printed = capsys.readouterr().out
     assert re.search(r"mmedbench_french.*first prompt: \d+ tokens", printed)
@@ -101,8 +154,8 @@ def test_command(weightless: Path, tmp_path: Path, capsys: Any) -> None:
     assert "<|turn|>assistant\n⏎" in printed
     assert "'A.' │ 'B.' │ 'C.' │ 'D.' │ 'E.' … 31 in all" in printed
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.splitlines()]
-    rows = {cells[0]: cells[1:4] for cells in cells if len(cells) == 5}
-    assert rows["mmedbench_french"] == ["2", "0", "62"]
-    assert rows["kormedmcqa-cot_nurse"] == ["2", "5", "2"]
-    assert rows["all"] == ["4", "", "64"]
+    rows = {cells[0]: [*cells[1:4], cells[5]] for cells in cells if len(cells) == 6}
+    assert rows["mmedbench_french"] == ["2", "0", "62", "0"]
+    assert rows["kormedmcqa-cot_nurse"] == ["2", "5", "2", "1"]
+    assert rows["all"] == ["4", "", "64", "1"]
     assert not (tmp_path / "out").exists()

@@ -3,13 +3,17 @@
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from medbench.cli import main
-from medbench.engine.run import Run, check
+from medbench.engine import backends
+from medbench.engine.generation import tell_cut
+from medbench.engine.run import Backend, Run, check
 from medbench.errors import ModelError
 
 SERVED = {"backend": "openai", "base_url": "http://x/v1", "tokenizer": "m"}
@@ -32,6 +36,34 @@ FAULTS: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"adapters": ("a", "b", "a", "base")}, ["--adapter a: given more than once"]),
     (
+        {"backend": "vllm", "device": "cuda:1", "batch_size": "8"},
+        [
+            "--device cuda:1: vLLM runs on the device that it is built for; CUDA_VISIBLE_DEVICES=1",
+            "--batch-size 8: vLLM fills its batches by itself; leave it out",
+        ],
+    ),
+    (
+        {"device": "cpu", "dtype": "float32", **SERVED},
+        [f"--{name}: with --backend openai the server chooses" for name in ("device", "dtype")],
+    ),
+    (
+        {"gen_kwargs": "max_new_tokens=64, max_tokens=9", "backend": "vllm"},
+        [
+            "--gen-kwargs max_new_tokens=64: the tasks' own max_gen_toks comes before it; "
+            "say max_gen_toks=64",
+            "say max_gen_toks=9",
+        ],
+    ),
+    ({"gen_kwargs": "max_tokens=9", **SERVED}, ["say max_gen_toks=9"]),
+    (
+        {"gen_kwargs": "temperature=0.7,top_p=0.9,do_sample=False"},
+        [
+            "--gen-kwargs temperature=0.7,top_p=0.9: the tasks take the likeliest token, so this "
+            "does nothing; add do_sample=True"
+        ],
+    ),
+    ({"gen_kwargs": "max_gen_toks=9,greedy"}, ["must look like a=1,b=2"]),
+    (
         {"adapters": ("a", "a"), "limit": 0, "batch_size": "many", "engine": "stock", **SERVED},
         [
             "--adapter: with --backend openai the server chooses",
@@ -49,7 +81,11 @@ SOUND: list[dict[str, Any]] = [
     {"engine": "stock", "adapters": ("a",)},
     {"engine": "stock", "backend": "vllm", "adapters": ("a",)},
     {"backend": "vllm", "adapters": ("a", "b")},
+    {"backend": "vllm", "dtype": "float16", "trust_remote_code": True},
+    {"gen_kwargs": "temperature=0.7,do_sample=True,max_gen_toks=64"},
+    {"gen_kwargs": "do_sample=False,temperature=0.0,repetition_penalty=1.0"},
     SERVED,
+    {"batch_size": "4", "trust_remote_code": True, "gen_kwargs": "temperature=0.7", **SERVED},
 ]
 
 
@@ -65,6 +101,45 @@ def test_faults_are_told_at_once(settings: dict[str, Any], parts: list[str]) -> 
 @pytest.mark.parametrize("settings", SOUND, ids=str)
 def test_what_goes_together(settings: dict[str, Any]) -> None:
     check(Run("m", ("usmle",), **settings))
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings", "unknown"),
+    [
+        ("hf", "do_sample=True,temperature=0.7,until=x,max_gen_toks=4", ""),
+        ("hf", "no_repeat_ngram_size=2,temperatur=1", "temperatur: unknown; transformers'"),
+        ("vllm", "do_sample=True,temperature=0.7,until=x,max_gen_toks=4", ""),
+        ("vllm", "temperatur=1,num_beams=2", "temperatur, num_beams: unknown; vLLM's Sampl"),
+        ("vllm", "stop=x", "stop: unknown; vLLM's SamplingParams .* besides until"),
+    ],
+)
+def test_names_of_generation_settings(
+    monkeypatch: pytest.MonkeyPatch, backend: Backend, settings: str, unknown: str
+) -> None:
+    class SamplingParams:
+        def __init__(self, temperature: float = 1, max_tokens: int = 16, stop: str = "") -> None:
+            """Take what vLLM's takes, in part."""
+
+    if backend == "vllm":
+        monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(SamplingParams=SamplingParams))
+        monkeypatch.setattr(backends, "model_class", str)
+    run = Run("m", ("usmle",), backend=backend, gen_kwargs=settings, device="cpu")
+    if not unknown:
+        assert backends.model_arguments(run, None)["pretrained"] == "m"
+        return
+    with pytest.raises(ModelError, match=unknown):
+        backends.model_arguments(run, None)
+
+
+def test_what_a_served_model_is_asked_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = {"data": [{"id": "m", "max_model_len": 512}]}
+    answer = SimpleNamespace(raise_for_status=lambda: None, json=lambda: listed)
+    monkeypatch.setattr("requests.get", lambda *_, **__: answer)
+    run = Run("m", ("usmle",), **SERVED, trust_remote_code=True, batch_size="4")
+    arguments = backends.model_arguments(run, None)
+    assert (arguments["max_length"], arguments["trust_remote_code"]) == (512, True)
+    assert backends.settings(run) == {"batch_size": "4", "device": None}
+    assert backends.settings(Run("m", (), **SERVED))["batch_size"] == "8"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +181,38 @@ def test_lm_evals_own_class(capsys: Any, tiny_model: Path, tmp_path: Path) -> No
     assert end.endswith(".json\n")
     (facts,) = tmp_path.glob("*/medbench_*.json")
     assert json.loads(facts.read_text("utf-8"))["engine"] == "stock"
+
+
+def test_prompts_that_do_not_fit_are_told_once_and_counted(
+    capsys: Any,
+    caplog: pytest.LogCaptureFixture,
+    narrow_model: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    tell_cut.cache_clear()
+    tasks = ("--tasks", "kormedmcqa-cot_doctor,usmle")  # 4136, 4230, 4138 tokens; 440, 401, 398
+    evaluate(capsys, narrow_model(4138 + 8), tmp_path / "long", *tasks)
+    told = [one.message for one in caplog.records if one.name == tell_cut.__module__]
+    start = "kormedmcqa-cot_doctor: 1 of 3 prompts do not fit into the model's 4,146 tokens"
+    assert [one[: len(start)] for one in told] == [start]
+    (facts,) = tmp_path.glob("long/*/medbench_*.json")
+    found = json.loads(facts.read_text("utf-8"))["tasks"]
+    cut = {task: one["cut_prompts"] for task, one in found.items()}
+    assert cut == {"kormedmcqa-cot_doctor": 1, "usmle": 0}
+
+
+def test_options_that_do_not_fit_are_counted_as_lm_eval_cuts_them(
+    capsys: Any,
+    caplog: pytest.LogCaptureFixture,
+    narrow_model: Callable[[int], Path],
+    tmp_path: Path,
+) -> None:
+    tell_cut.cache_clear()
+    evaluate(capsys, narrow_model(400), tmp_path / "long", "--tasks", "usmle")
+    told = [one.message for one in caplog.records]
+    assert sum("usmle: 2 of 3 prompts do not fit" in one for one in told) == 1
+    by_lm_eval = [one for one in told if "exceeds model's maximum length" in one]
+    assert len(by_lm_eval) == 2, told
 
 
 def test_strict_answers_do_not_depend_on_batches(

@@ -201,6 +201,25 @@ def test_unparsed_is_a_filters_own_and_truncated_is_the_outputs() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("prefix", "sizes", "share"),
+    [
+        ("kormedmcqa-cot", {"doctor": 435, "nurse": 878, "pharm": 885, "dentist": 811}, 174 / 3009),
+        ("mmedbench-paper", dict.fromkeys(LANGUAGES, 900) | {"english": 15}, 0.4 / 6),
+    ],
+)
+def test_marks_of_a_mean_weigh_what_its_value_does(
+    prefix: str, sizes: dict[str, int], share: float
+) -> None:
+    scores = []
+    for number, (name, n) in enumerate(sizes.items()):
+        own = score("base", f"{prefix}_{name}", 0.5, filter="extract", n=n)
+        scores += [own, replace(own, metric="unparsed", value=0.0 if number else 0.4)]
+    *_, mean = csv.DictReader(io.StringIO(table(results(*scores), "csv")))
+    assert (mean["subset"], int(mean["n"])) == ("Avg", sum(sizes.values()))
+    assert float(mean["unparsed"]) == pytest.approx(share)
+
+
 @settings(deadline=None)
 @given(HOSTILE)
 def test_no_name_breaks_csv(name: str) -> None:

@@ -1,5 +1,6 @@
 """What each backend's model class is, which arguments it takes, and how it changes adapters."""
 
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -55,8 +56,7 @@ def model_arguments(run: Run, adapter: Adapter | None) -> dict[str, Any]:
     """
     if run.backend == "openai":
         return openai_arguments(run)
-    if run.backend == "hf":
-        check_generation(run)
+    check_generation(run)
     arguments: dict[str, Any] = {
         "pretrained": run.model,
         "dtype": run.dtype,
@@ -112,7 +112,7 @@ def load_model(run: Run, variants: Variants) -> tuple[Any, Callable[[Adapter | N
 def settings(run: Run) -> dict[str, str | None]:
     """Return what lm-eval keeps beside a model's arguments."""
     return {
-        "batch_size": "auto" if run.backend == "vllm" else run.batch_size,
+        "batch_size": "auto" if run.backend == "vllm" else run.batch_size or "8",
         "device": device(run) if run.backend == "hf" else None,
     }
 
@@ -129,20 +129,40 @@ def switch(run: Run, lm: Any) -> Callable[[Adapter | None], None]:
 
 
 def check_generation(run: Run) -> None:
-    """Refuse generation settings that transformers would refuse after the model has loaded.
+    """Refuse generation settings that the library would refuse after the model has loaded.
 
     Raises:
-        ModelError: names that are neither transformers' nor lm-eval's.
+        ModelError: names that are neither the library's nor lm-eval's.
+        MissingExtra: the backend is not installed.
     """
-    from transformers import GenerationConfig
-
     given = [part.split("=")[0].strip() for part in (run.gen_kwargs or "").split(",") if part]
-    known = {"until", "max_gen_toks", "max_tokens", *vars(GenerationConfig())}
+    if not given:
+        return
+    source, names = generation_settings(run.backend)
+    known = names | {"until", "max_gen_toks", "do_sample"}
     if unknown := [name for name in given if name not in known]:
         raise ModelError(
-            f"--gen-kwargs {', '.join(unknown)}: unknown; transformers' GenerationConfig names "
-            "what there is, besides until and max_gen_toks"
+            f"--gen-kwargs {', '.join(unknown)}: unknown; {source} names what there is, besides "
+            "until and max_gen_toks"
         )
+
+
+def generation_settings(backend: Backend) -> tuple[str, set[str]]:
+    """Return the names that a library knows, and where it describes them.
+
+    Raises:
+        MissingExtra: the backend is not installed.
+    """
+    if backend == "hf":
+        from transformers import GenerationConfig
+
+        return "transformers' GenerationConfig", {*vars(GenerationConfig())}
+    model_class(backend)
+    from vllm import SamplingParams
+
+    # these two are lm-eval's max_gen_toks and until
+    names = {*inspect.signature(SamplingParams).parameters} - {"max_tokens", "stop"}
+    return "vLLM's SamplingParams", names
 
 
 def device(run: Run) -> str:
@@ -185,6 +205,7 @@ def openai_arguments(run: Run) -> dict[str, Any]:
         "model": run.model,
         "base_url": f"{url}/completions",
         "tokenizer": run.tokenizer,
+        "trust_remote_code": run.trust_remote_code,
         "max_length": served[run.model].get("max_model_len") or 2048,
         "num_concurrent": 8,
     }

@@ -48,6 +48,8 @@ class Work:
     tokenizer: Any
     chat: bool
     """Prompts go through the chat template."""
+    context: int | None
+    """Tokens that the model reads at once, as far as that is known without it."""
 
     @classmethod
     def of(cls, run: Run) -> "Work":
@@ -61,6 +63,8 @@ class Work:
         manager = plan.task_manager()
         names = plan.resolve(run.tasks, manager)
         tasks = plan.load_tasks(names, manager)
+        shots = {name: task.get_config("num_fewshot") for name, task in tasks.items()}
+        plan.check_shots(shots, run.num_fewshot)
         names.sort(key=lambda name: not isinstance(tasks.get(name), TwoPasses))  # texts come first
         tokenizer = plan.load_tokenizer(
             run.tokenizer or run.model,
@@ -68,22 +72,32 @@ class Work:
             trust_remote_code=run.trust_remote_code,
         )
         chat = plan.uses_chat_template(run.chat_template, tokenizer, tasks)
-        return cls(run, names, manager, tasks, tokenizer, chat)
+        context = plan.context_length(run, tokenizer)
+        return cls(run, names, manager, tasks, tokenizer, chat, context)
 
-    def previews(self, limit: int | None) -> list[preview.Preview]:
+    def previews(self) -> list[preview.Preview]:
         """Render the questions of each task; this tells too few shots and a double BOS."""
-        shots = self.run.num_fewshot
+        run = self.run
         return list(
             preview.preview(
-                self.tasks, self.tokenizer, chat=self.chat, limit=limit, num_fewshot=shots
+                self.tasks,
+                self.tokenizer,
+                chat=self.chat,
+                limit=run.limit,
+                num_fewshot=run.num_fewshot,
+                gen_kwargs=run.gen_kwargs,
+                items=run.items,
             )
         )
 
 
-def dry_run(run: Run) -> tuple[list[preview.Preview], Any]:
-    """Return what `evaluate` would do, task by task, and the tokenizer; no weights are loaded."""
+def dry_run(run: Run) -> tuple[list[preview.Preview], Any, int | None]:
+    """Return what `evaluate` would do, task by task, the tokenizer and the model's context.
+
+    No weights are loaded.
+    """
     work = Work.of(run)
-    return work.previews(run.limit), work.tokenizer
+    return work.previews(), work.tokenizer, work.context
 
 
 def evaluate(run: Run) -> list[Finished]:
@@ -97,7 +111,9 @@ def evaluate(run: Run) -> list[Finished]:
     """
     work = Work.of(run)
     run = work.run
-    work.previews(limit=1)
+    previews = work.previews()
+    if work.context:
+        preview.cut_prompts(previews, work.context)
     variants = backends.find_adapters(run)
     arguments = {name: backends.model_arguments(run, one) for name, one in variants.items()}
     scratch = make_scratch(run.output)
@@ -105,13 +121,14 @@ def evaluate(run: Run) -> list[Finished]:
     try:
         lm, use = backends.load_model(run, variants)
         weights = {name: weights_of(run, one) for name, one in variants.items()}
+        cut = preview.cut_prompts(previews, lm.max_length)
         for number, (name, adapter) in enumerate(variants.items()):
             use(adapter)
             written = scratch / str(number)
             found = lm_eval_run(work, lm, arguments[name], written)
             if found is None:
                 continue  # another rank of a multi-GPU launch writes the results
-            facts = provenance(work, name, found | {"weights": weights[name]})
+            facts = provenance(work, name, cut, found | {"weights": weights[name]})
             path = publish(written, run.output / run.display_name(name), facts)
             finished.append(Finished(path, found["answers_sha256"]))
     finally:
@@ -183,7 +200,9 @@ def lm_eval_run(
     return found
 
 
-def provenance(work: Work, adapter: str | None, found: Mapping[str, Any]) -> dict[str, Any]:
+def provenance(
+    work: Work, adapter: str | None, cut: Mapping[str, int], found: Mapping[str, Any]
+) -> dict[str, Any]:
     """Describe what lm-eval's own file does not say: rows, answers, versions, command."""
     from medbench.scoring.extract import EXTRACTOR_VERSION
 
@@ -198,6 +217,7 @@ def provenance(work: Work, adapter: str | None, found: Mapping[str, Any]) -> dic
             "known_rows": where.known_size,
             "malformed": [str(one) for one in where.malformed],
             "sha256": where.digest,
+            "cut_prompts": cut[name],
         }
     packages = ("medbench", "lm_eval", "datasets", "torch", "transformers", "peft", "vllm")
     return {

@@ -1,7 +1,10 @@
 """Generated texts that remember why they ended, and the loop that the local backends share."""
 
 import copy
+import functools
+import logging
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -16,7 +19,18 @@ from tqdm import tqdm
 
 from medbench.errors import ModelError
 
-__all__ = ["Encoded", "FinishReason", "GeneratesBatches", "Generation", "Settings", "finish_reason"]
+__all__ = [
+    "Encoded",
+    "FinishReason",
+    "GeneratesBatches",
+    "Generation",
+    "Settings",
+    "finish_reason",
+    "prompt_room",
+    "tell_cut",
+]
+
+log = logging.getLogger(__name__)
 
 FinishReason = Literal["stop", "length"]
 Encoded = tuple[tuple[str, str] | None, list[int], list[int]]
@@ -48,6 +62,37 @@ def finish_reason(output: str) -> FinishReason | None:
     return output.finish_reason if isinstance(output, Generation) else None
 
 
+def prompt_room(answer: int, context: int) -> int:
+    """Return how many of a model's tokens are left for a prompt.
+
+    Args:
+        answer: Tokens kept for a generated answer.
+        context: Tokens that the model reads at once.
+
+    Raises:
+        ModelError: the answer alone is longer than the model's context.
+    """
+    if answer >= context:
+        raise ModelError(
+            f"max_gen_toks={answer} leaves no room for a prompt in the model's {context} tokens; "
+            "lower it with --gen-kwargs max_gen_toks=…"
+        )
+    return context - answer
+
+
+@functools.cache
+def tell_cut(task: str, cut: int, prompts: int, context: int) -> None:
+    """Warn that prompts of a task do not fit; the same is told once, by whoever sees it first."""
+    if cut:
+        log.warning(
+            "%s: %s of %s prompts do not fit into the model's %s tokens and are cut from the left, "
+            "so examples are lost first; --num-fewshot asks for fewer, --gen-kwargs max_gen_toks=… "
+            "keeps less room for generated answers",
+            task,
+            *(f"{number:,}" for number in (cut, prompts, context)),
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How one request is to be generated."""
@@ -63,7 +108,7 @@ class GeneratesBatches:
     """A mix-in for lm-eval model classes: `generate_until` in terms of `generate_batch`.
 
     Requests with the same settings go together, longest first. A prompt that does not leave room
-    for its answer is cut from the left, as lm-eval does.
+    for its answer is cut from the left, as lm-eval does, and the log says of how many that is so.
     """
 
     tokenizer: Any
@@ -119,19 +164,19 @@ class GeneratesBatches:
             ModelError: the answer alone is longer than the model's context.
         """
         found: dict[str, tuple[Settings, list[int], list[list[int]]]] = {}
+        asked = Counter(str(request.task_name) for request in requests)
+        cut: Counter[str] = Counter()
         for index, request in enumerate(requests):
             context, arguments = request.args
             settings = self.settings(arguments)
-            room = self.max_length - settings.max_new_tokens
-            if room <= 0:
-                raise ModelError(
-                    f"max_gen_toks={settings.max_new_tokens} leaves no room for a prompt in the "
-                    f"model's {self.max_length} tokens; lower it with --gen-kwargs max_gen_toks=…"
-                )
-            limit = min(room, request.doc.get("prompt_tokens") or room)
+            room = prompt_room(settings.max_new_tokens, self.max_length)
+            prompt = self.tok_encode(context)[-(request.doc.get("prompt_tokens") or 0) :]
+            cut[str(request.task_name)] += len(prompt) > room
             _, indices, prompts = found.setdefault(repr(settings), (settings, [], []))
             indices.append(index)
-            prompts.append(self.tok_encode(context)[-limit:])
+            prompts.append(prompt[-room:])
+        for task, number in cut.items():
+            tell_cut(task, number, asked[task], self.max_length)
         yield from found.values()
 
     def settings(self, arguments: dict[str, Any]) -> Settings:

@@ -5,16 +5,25 @@ Nothing here needs weights. Every fault of every task is found and told before a
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lm_eval.tasks import TaskManager
 
 from medbench import paths
+from medbench.engine.run import Run
 from medbench.errors import DataError, MedbenchError, ModelError, TaskError
 from medbench.scoring.protocols import protocol
 
-__all__ = ["load_tasks", "load_tokenizer", "resolve", "task_manager", "uses_chat_template"]
+__all__ = [
+    "check_shots",
+    "context_length",
+    "load_tasks",
+    "load_tokenizer",
+    "resolve",
+    "task_manager",
+    "uses_chat_template",
+]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +83,25 @@ def load_tasks(names: Sequence[str], manager: TaskManager) -> dict[str, Any]:
     return loaded
 
 
+def check_shots(own: Mapping[str, int | None], num_fewshot: int | None) -> None:
+    """Refuse examples for tasks that take none: lm-eval would leave them out in silence.
+
+    Args:
+        own: Each task and the number of examples in its YAML; None: it has none there.
+        num_fewshot: What is asked for; None: as the tasks say.
+
+    Raises:
+        TaskError: the tasks whose number is fixed at 0.
+    """
+    fixed = [name for name, number in own.items() if number == 0]
+    if num_fewshot and fixed:
+        raise TaskError(
+            f"--num-fewshot {num_fewshot}: {', '.join(fixed)} "
+            f"{'take' if len(fixed) > 1 else 'takes'} no examples (num_fewshot: 0 in the task's "
+            "YAML); run without the option, or other tasks"
+        )
+
+
 def is_no_metadata_hint(record: logging.LogRecord) -> bool:
     """Drop lm-eval's hint about `--metadata`, one a task, which does not concern our tasks."""
     return "Custom kwargs can be passed" not in str(record.msg)
@@ -97,6 +125,25 @@ def load_tokenizer(name: str, *, revision: str = "main", trust_remote_code: bool
             f"no tokenizer for {name!r}: {reason}. A local model folder or a Hub id that can be "
             "reached is needed; `medbench path smollm2` gives a small real model"
         ) from error
+
+
+def context_length(run: Run, tokenizer: Any) -> int | None:
+    """Return how many tokens the model reads at once, by lm-eval's rule; None: a server knows.
+
+    What is wrong with the model's description is told by whoever loads the model.
+    """
+    from lm_eval.models.utils import resolve_max_length
+    from transformers import AutoConfig
+
+    if run.backend == "openai":
+        return None
+    try:
+        config = AutoConfig.from_pretrained(
+            run.model, revision=run.revision, trust_remote_code=run.trust_remote_code
+        )
+    except (OSError, ValueError):
+        return None
+    return int(resolve_max_length(config, tokenizer))
 
 
 def uses_chat_template(choice: str, tokenizer: Any, tasks: dict[str, Any]) -> bool:

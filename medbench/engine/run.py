@@ -17,6 +17,11 @@ Engine = Literal["medbench", "stock"]
 BASE = "base"
 """Stands among adapters for the model without any."""
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+ANSWER_LENGTHS = ("max_new_tokens", "max_tokens", "max_completion_tokens")
+"""Other names of max_gen_toks, which lm-eval passes over where a task gives its own."""
+SAMPLING = ("temperature", "top_p", "top_k", "min_p")
+"""What does nothing where tokens are not drawn; a server draws by its temperature alone."""
+ZEROS = ("0", "0.0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +51,16 @@ class Run:
     """auto: as a checkpoint was trained, else on where the tokenizer has one."""
     gen_kwargs: str | None = None
     """Overrides of the tasks' generation settings, as lm-eval writes them: "a=1,b=2"."""
-    batch_size: str = "8"
-    """Requests at once: a number, or auto."""
+    batch_size: str | None = None
+    """Requests at once (hf, openai): a number, or auto; None: 8."""
     batch_tokens: int | None = None
     """Tokens of one forward pass (hf only); None: as the engine says."""
     strict: bool = False
     """Answers do not depend on batch size, order or neighbours (hf only)."""
     device: str | None = None
-    """cpu, cuda, cuda:1, mps; None: what there is."""
+    """cpu, cuda, cuda:1, mps (hf only); None: what there is."""
     dtype: str = "auto"
-    """float32, bfloat16, float16; auto: as saved."""
+    """float32, bfloat16, float16 (hf, vllm); auto: as saved."""
     base_url: str | None = None
     """openai: the server's address, up to /v1."""
     tokenizer: str | None = None
@@ -87,7 +92,8 @@ def check(run: Run) -> None:
     Raises:
         ModelError: what is wrong with them.
     """
-    faults = [*backend_faults(run), *engine_faults(run), *adapter_faults(run), *value_faults(run)]
+    kinds = (backend_faults, engine_faults, adapter_faults, value_faults, generation_faults)
+    faults = [fault for kind in kinds for fault in kind(run)]
     if faults:
         raise ModelError("\n".join(faults))
 
@@ -108,8 +114,19 @@ def backend_faults(run: Run) -> Iterator[str]:
             yield "--backend openai needs --tokenizer, the served model's folder or Hub id"
         if run.revision != "main":
             yield "--revision: with --backend openai the server chooses"
+        if run.device:
+            yield "--device: with --backend openai the server chooses"
+        if run.dtype != "auto":
+            yield "--dtype: with --backend openai the server chooses"
     elif run.base_url:
         yield "--base-url belongs to --backend openai"
+    if run.backend == "vllm" and run.device:
+        yield (
+            f"--device {run.device}: vLLM runs on the device that it is built for; "
+            "CUDA_VISIBLE_DEVICES=1 in front of the command chooses among several"
+        )
+    if run.backend == "vllm" and run.batch_size:
+        yield f"--batch-size {run.batch_size}: vLLM fills its batches by itself; leave it out"
 
 
 def engine_faults(run: Run) -> Iterator[str]:
@@ -147,11 +164,31 @@ def value_faults(run: Run) -> Iterator[str]:
         yield "the first questions (limit) and chosen ones (items) cannot both be asked for"
     if run.num_fewshot is not None and run.num_fewshot < 0:
         yield f"--num-fewshot {run.num_fewshot} must be at least 0"
-    if run.batch_size != "auto" and not re.fullmatch(r"[1-9]\d*", run.batch_size):
+    if run.batch_size not in (None, "auto") and not re.fullmatch(r"[1-9]\d*", run.batch_size):
         yield f"--batch-size {run.batch_size} must be a number of at least 1, or auto"
     if run.batch_tokens is not None and run.batch_tokens < 1:
         yield f"--batch-tokens {run.batch_tokens} must be at least 1"
     if run.dtype not in DTYPES:
         yield f"--dtype {run.dtype} must be one of {', '.join(DTYPES)}"
-    if run.gen_kwargs and not all("=" in part for part in run.gen_kwargs.split(",")):
+
+
+def generation_faults(run: Run) -> Iterator[str]:
+    """Yield generation settings that cannot be read, and those that would do nothing."""
+    parts = [part.partition("=") for part in (run.gen_kwargs or "").split(",") if part]
+    if not all(sign for _, sign, _ in parts):
         yield f"--gen-kwargs {run.gen_kwargs} must look like a=1,b=2"
+        return
+    given = {name.strip(): value.strip() for name, _, value in parts}
+    for name in ANSWER_LENGTHS:
+        if name in given:
+            yield (
+                f"--gen-kwargs {name}={given[name]}: the tasks' own max_gen_toks comes before it; "
+                f"say max_gen_toks={given[name]}"
+            )
+    is_greedy = given.get("do_sample", "").lower() != "true"
+    idle = [f"{name}={given[name]}" for name in SAMPLING if given.get(name) not in (None, *ZEROS)]
+    if idle and is_greedy and run.backend != "openai":
+        yield (
+            f"--gen-kwargs {','.join(idle)}: the tasks take the likeliest token, so this does "
+            "nothing; add do_sample=True"
+        )

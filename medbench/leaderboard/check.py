@@ -162,6 +162,8 @@ def _notes(run: Measured) -> Iterator[str]:
     for task, facts in (run.facts["tasks"] if run.facts else {}).items():
         if isinstance(facts, dict) and facts.get("rows") != facts.get("known_rows"):
             yield f"{task}: {facts.get('rows')} of {facts.get('known_rows')} known rows"
+        if isinstance(facts, dict) and facts.get("cut_prompts"):
+            yield f"{task}: {facts['cut_prompts']} prompts did not fit and lost their beginning"
 
 
 def _duplicates(runs: Sequence[Measured]) -> Iterator[str]:

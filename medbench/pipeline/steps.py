@@ -159,11 +159,14 @@ def eval_steps(job: Job, variant: str) -> list[Step]:
     """Return a step for each task, group or wildcard that the recipe names.
 
     Raises:
-        TaskError: there is no such task.
+        TaskError: there is no such task, or it takes no examples.
     """
+    from medbench.engine.plan import check_shots
     from medbench.scoring.extract import EXTRACTOR_VERSION
 
     model, evaluation = job.recipe.model, job.recipe.evaluation
+    own = {one.name: one.shots for name in evaluation.tasks for one in tasks(name)}
+    check_shots(own, evaluation.num_fewshot)
     common: dict[str, str] = {
         "quantization": variant,
         "backend": evaluation.backend,

@@ -202,7 +202,10 @@ def _is_of(group: Score, members: Sequence[Score]) -> bool:
 def _mean(
     members: Sequence[Score], groups: Sequence[Score], marks: Sequence[Mapping[str, float]]
 ) -> Cell:
-    """Return the mean that lm-eval wrote, else ours."""
+    """Return the mean that lm-eval wrote, else ours; marks are weighed as the value is.
+
+    In a mean of sets, a member at 0 or 100 % is as uncertain as its Wilson interval is wide.
+    """
     values, sizes = [s.value for s in members], [s.n for s in members]
     errors = [_stderr(s) for s in members]
     macro = macro_mean(values, [error or 0.0 for error in errors])
@@ -219,14 +222,23 @@ def _mean(
     )
     interval = (macro.low, macro.high) if score.stderr else _interval(score)
     shared = [mark for mark in MARKS if all(mark in own for own in marks)]
-    means = {mark: sum(own[mark] for own in marks) / len(marks) for mark in shared}
+    weights = [1] * len(members) if is_macro else sizes
+    means = {mark: weighted_mean([own[mark] for own in marks], weights) for mark in shared}
     return Cell(score, interval, means)
 
 
 def _stderr(score: Score) -> float | None:
-    """Return lm-eval's standard error, or the binomial one where it wrote "N/A"."""
-    is_binomial = score.stderr is None and score.metric in SHARES and score.n
-    return math.sqrt(score.value * (1 - score.value) / score.n) if is_binomial else score.stderr
+    """Return a member's standard error: lm-eval's, or the binomial one where it wrote "N/A".
+
+    Of a share whose error is 0, all right or all wrong, it is the one that would make a normal
+    interval as wide as Wilson's: a few questions that went alike are no certainty.
+    """
+    if not score.n or score.metric not in SHARES or not 0 <= score.value <= 1:
+        return score.stderr
+    binomial = math.sqrt(score.value * (1 - score.value) / score.n)
+    low, high = wilson(round(score.value * score.n), score.n)
+    _, z = normal_interval(0, 1)
+    return (binomial if score.stderr is None else score.stderr) or (high - low) / (2 * z)
 
 
 def _gather(panels: Iterable[Panel]) -> list[Panel]:

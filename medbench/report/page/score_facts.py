@@ -50,4 +50,5 @@ def _rows(score: Score, run: RunRecord) -> Iterator[tuple[str, object]]:
         yield "rows", f"{rows:,}{of}"
     yield "rows from", facts.get("source")
     yield "rows (SHA-256)", facts.get("sha256")
+    yield "prompts cut to the model's context", facts.get("cut_prompts") or ""
     yield "prompts and targets (hash)", run.task_hash(score.task)
