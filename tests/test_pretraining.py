@@ -160,9 +160,9 @@ def test_a_corpus_that_changed_is_trained_on_again(recipe: Path, tmp_path: Path)
     before = inputs(asked, recipe)
     write_lines(tmp_path / "general.jsonl", sentences(MEDICAL, 9, 0))
     after = inputs(asked, recipe)
-    assert {key for key in before if before[key] != after[key]} == {"corpus general.jsonl"}
+    assert {key for key in before if before[key] != after[key]} == {"corpus 2 general.jsonl"}
     own = inputs(load(recipe, ["corpus.sources=[{benchmark: pubmedqa}]"]), recipe)
-    assert {"rows pubmedqa/labeled train", "corpus pubmedqa train context"} <= set(own)
+    assert {"rows pubmedqa/labeled train", "corpus 1 pubmedqa train context"} <= set(own)
 
 
 def test_other_texts_are_not_gone_on_with(

@@ -49,7 +49,7 @@ def perplexities(
     lines = [line for line in log if "eval_loss" in line]
     if not lines:
         return {}
-    after = [line for line in lines if kept in (None, line["step"])][-1]
+    after = [line for line in lines if kept is None or line["step"] == kept][-1]
     return {
         name: {"before": exp(lines[0][key]), "after": exp(after[key])}
         for key, name in NAMES.items()

@@ -26,6 +26,8 @@ def main(kind: str, description: str) -> None:
     parser.add_argument("--resume", action="store_true", help="go on with an unfinished run")
     options = parser.parse_args()
     quieten()  # before the libraries are imported, which speak then
+    from accelerate import PartialState
+
     from medbench.recipe import load
     from medbench.training.ready import prepare
     from medbench.training.run import train
@@ -37,6 +39,8 @@ def main(kind: str, description: str) -> None:
                 f"{recipe.name} is of kind {recipe.kind}, and this program runs {kind}"
             )
         train(prepare(recipe), options.output.resolve(), resume=options.resume)
+        # at exit the threads of a group that is still there may end the process, and so all others
+        PartialState().destroy_process_group()
     except MedbenchError as error:
         rank = os.environ.get("RANK", "0")
         print(f"medbench{'' if rank == '0' else f' (process {rank})'}: {error}", file=sys.stderr)

@@ -66,7 +66,9 @@ def describe(
         examples=examples,
         steps=trainer.state.global_step,
         loss=last(log, "loss"),
-        held_out_loss=last([one for one in log if kept in (None, one["step"])], "eval_loss"),
+        held_out_loss=last(
+            [one for one in log if kept is None or one["step"] == kept], "eval_loss"
+        ),
         launch={**asdict(sharding), "nodes": recipe.launch.nodes, "offload": recipe.launch.offload},
         start=before,
         merged=merged(recipe, before),
