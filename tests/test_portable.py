@@ -11,7 +11,7 @@ from lm_eval.utils import sanitize_model_name
 
 from medbench.leaderboard.portable import leaks, portable, sanitized, shortened
 
-HERE = Path("/srv/work")
+HERE = Path("/srv/place")
 CACHED = "/home/al/.cache/hub/models--org--m/snapshots/0a1b"
 TEMPLATE = (
     "{{- '/think\\n\\n' if x else \"/no_think\" }}{{ a / b }}</s>[INST] {% raw %}x[/INST]\n/three"
@@ -40,9 +40,9 @@ TEMPLATE = (
         (f"pretrained={CACHED},dtype=auto", "pretrained=org/m,dtype=auto"),
         (f"{CACHED}/config.json", "config.json"),
         (f"{CACHED},/home/al/x", "x"),
-        ("/srv/work/runs/x", "runs/x"),
-        ("--output=/srv/work/runs/x", "--output=runs/x"),
-        ("/srv/work/../../home/al/x", "x"),
+        ("/srv/place/runs/x", "runs/x"),
+        ("--output=/srv/place/runs/x", "--output=runs/x"),
+        ("/srv/place/../../home/al/x", "x"),
         ("pretrained=/home/al/x,dtype=float32", "pretrained=x,dtype=float32"),
         ("--output=/home/al/a, (b)/x", "--output=x"),
         ("a=/home/al/rate=0.1/x", "a=x"),
