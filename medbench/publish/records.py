@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["eval_results", "every_eval_ever", "model_index", "setting"]
 
-EVERY_EVAL_EVER = "0.3.0"
+SCHEMA_VERSION = "0.3.0"
 """The version of the schema that the record follows (github.com/evaleval/every_eval_ever)."""
 
 
@@ -104,7 +104,7 @@ def every_eval_ever(rows: Sequence[Scored], repo: str, base: HubBase) -> bytes:
     shown = [row for row in rows if row.is_published]
     newest = max((row.score.date for row in shown), default=0.0)
     record = {
-        "schema_version": EVERY_EVAL_EVER,
+        "schema_version": SCHEMA_VERSION,
         "evaluation_id": f"medbench/{repo}/{newest:.0f}",
         "evaluation_timestamp": f"{newest:.0f}",
         "retrieved_timestamp": f"{newest:.0f}",
